@@ -1,0 +1,62 @@
+# Two commands serve a newcomer: `make demo` and `make test`. Each sets up what it needs, once.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
+SOURCES := workflow_scripts figures tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format schema bench lock clean
+
+help:  ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## install everything into .venv
+
+# torch goes first and alone: pip's own configuration then decides between its CPU and CUDA builds, and the
+# lock, which names neither's companions, keeps what is there.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed; $$($(PYTHON) --version) found. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (about 2 GB, once)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "uv is not to be had: pip installs the rest, more slowly"
+	if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; \
+		else $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; fi
+	@touch $@
+
+demo: $(READY)  ## run the whole workflow on synthetic data, to its report
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
+	@echo "The report: results/demo/report.html"
+
+test: $(READY)  ## pass the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff, mypy, snakefmt, snakemake --lint
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+
+format: $(READY)  ## put sources into their standard form
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/snakefmt Snakefile rules
+
+schema: $(READY)  ## write config/schema.json anew from the configuration's models
+	PYTHONPATH=workflow_scripts $(BIN)/python -m medtransfer.config > config/schema.json
+
+bench: $(READY)  ## measure speed, side by side
+	$(BIN)/python -m tests.bench
+
+# The companions of a CUDA torch are left out: torch itself names the ones it needs.
+lock: $(VENV)/.ready  ## resolve requirements.in anew
+	$(BIN)/uv pip install --python $(BIN)/python --upgrade -r requirements.in
+	$(BIN)/uv pip freeze --python $(BIN)/python | grep -viE '^(uv|nvidia-.*|cuda-.*|triton)==' | sed -E 's/\+[a-z0-9.]+$$//; s/ @ .*//' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove what the demo made
+	rm -rf results/demo .snakemake

@@ -1,0 +1,53 @@
+# Transfer learning at scale for medical imaging: from raw public datasets to figures, tables and verdicts.
+# This file is the table of contents; each stage has its rules in rules/ and its scripts in workflow_scripts/.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=RESULTS,
+    logs=f"logs/{TIER}",
+    benchmarks=f"benchmarks/{TIER}",
+
+
+include: "rules/data.smk"
+include: "rules/training.smk"
+include: "rules/results.smk"
+include: "rules/figures.smk"
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    task="|".join(CONFIG.tasks),
+    backbone="[a-z0-9]+",
+    upstream="[a-z0-9_-]+",
+    initialisation="[a-z0-9]+",
+    budget=r"pct[0-9.e-]+",
+    seed="[0-9]+",
+    size="[0-9]+",
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        f"{RESULTS}/report.html",
+
+
+rule figures:
+    localrule: True
+    input:
+        FIGURES,
+
+
+rule tables:
+    localrule: True
+    input:
+        TABLES,

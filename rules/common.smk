@@ -1,0 +1,196 @@
+# What rules need to know of the configuration and of paths. Everything here runs again in every cluster job,
+# hence nothing imports torch, timm or a plotting library.
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+
+from medtransfer import versions
+from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
+from medtransfer.datasets.base import missing_raw_message, reader
+from medtransfer.errors import UserError
+from medtransfer.models.catalogue import BACKBONES, parameter_count
+from medtransfer.runs import run_table
+from medtransfer.training.recipe import resolution
+from snakemake.exceptions import WorkflowError
+
+# The demo is what runs when no configuration is named. It is not a `configfile:`, which every other would be merged
+# into.
+DEMO = Path(workflow.basedir) / "config" / "demo.yaml"
+if "tier" not in config:
+    config = {**yaml.safe_load(DEMO.read_text()), **config}
+try:
+    CONFIG = load(config, source=", ".join(map(str, workflow.configfiles)) or "config/demo.yaml")
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+TIER = CONFIG.tier
+RESULTS = f"results/{TIER}"
+RUNS = run_table(CONFIG)
+CELLS = list(dict.fromkeys(run.cell for run in RUNS))
+SEEDS = {}
+for run in RUNS:
+    SEEDS.setdefault(run.cell, []).append(run.seed)
+CELL = "{task}/{backbone}/{upstream}/{initialisation}/{budget}"
+
+
+def raw_folder(wildcards):
+    """A dataset's raw files: drawn by the workflow, or lying where the user has put them."""
+    dataset = wildcards.dataset
+    if dataset in CONFIG.synthetic:
+        return f"{RESULTS}/raw/{dataset}"
+    folder = Path(CONFIG.raw_root) / dataset
+    if not folder.is_dir() and not Path(f"{RESULTS}/cohorts/{dataset}.parquet").exists():
+        card = yaml.safe_load((Path(workflow.basedir) / "config" / "datasets" / f"{dataset}.yaml").read_text())
+        raise WorkflowError(missing_raw_message(card, folder))
+    return ancient(str(folder))
+
+
+def synthetic_settings(wildcards):
+    return CONFIG.synthetic[wildcards.dataset].model_dump()
+
+
+def task_resolution(task, backbone):
+    return CONFIG.tasks[task].resolution or resolution(CONFIG.recipe.hyperrule, backbone)
+
+
+def store_sizes():
+    """For each dataset the sizes its images are stored at."""
+    sizes = {}
+    for run in RUNS:
+        task = CONFIG.tasks[run.task]
+        for dataset in [task.id_cohort, *task.ood_cohorts]:
+            sizes.setdefault(dataset, {})[task_resolution(run.task, run.backbone).resize] = None
+    for upstream in CONFIG.upstreams.values():
+        if isinstance(upstream, PretrainedHere):
+            sizes.setdefault(upstream.dataset, {})[upstream.resolution.resize] = None
+    return {dataset: list(found) for dataset, found in sizes.items()}
+
+
+STORE_SIZES = store_sizes()
+
+
+def decoding_failures(wildcards):
+    return f"{RESULTS}/images/{wildcards.dataset}-{STORE_SIZES[wildcards.dataset][0]}.rejected.csv"
+
+
+def task_settings(wildcards):
+    """A task's settings without those that training does not depend on: its name and what is reported of it."""
+    settings = CONFIG.tasks[wildcards.task].model_dump()
+    return {key: value for key, value in settings.items() if key not in ("title", "subgroups", "primary_metric")}
+
+
+def evaluation_settings(wildcards):
+    return CONFIG.tasks[wildcards.task].model_dump(include={"kind", "labels", "id_cohort", "subgroups"})
+
+
+def training_settings(wildcards):
+    """How training computes, without what changes its course but not its results."""
+    return CONFIG.training.model_dump(include={"accelerator", "devices", "precision"})
+
+
+def run_resolution(wildcards):
+    return task_resolution(wildcards.task, wildcards.backbone).model_dump()
+
+
+def task_datasets(task):
+    return [CONFIG.tasks[task].id_cohort, *CONFIG.tasks[task].ood_cohorts]
+
+
+def task_cohorts(wildcards):
+    return [f"{RESULTS}/cohorts/{dataset}.parquet" for dataset in task_datasets(wildcards.task)]
+
+
+def id_cohort(wildcards):
+    return task_cohorts(wildcards)[0]
+
+
+def task_stores(wildcards):
+    size = task_resolution(wildcards.task, wildcards.backbone).resize
+    return [f"{RESULTS}/images/{dataset}-{size}.npy" for dataset in task_datasets(wildcards.task)]
+
+
+def task_store_facts(wildcards):
+    return [store.replace(".npy", ".json") for store in task_stores(wildcards)]
+
+
+def upstream_weights(wildcards):
+    """The weights a run starts from, as a list: empty for random ones."""
+    if wildcards.upstream == NO_UPSTREAM:
+        return []
+    upstream = CONFIG.upstreams[wildcards.upstream]
+    if isinstance(upstream, PretrainedHere):
+        return [f"{RESULTS}/upstream/{wildcards.upstream}/{wildcards.backbone}.safetensors"]
+    path = Path(upstream.weights[wildcards.backbone])
+    if not path.exists() and not Path(f"{RESULTS}/metrics.parquet").exists():
+        raise WorkflowError(
+            f"upstreams.{wildcards.upstream}.weights.{wildcards.backbone}: {path} does not exist. "
+            f"Fetch it from {upstream.home} and put it there."
+        )
+    return [ancient(str(path))]
+
+
+def upstream_settings(wildcards):
+    return CONFIG.upstreams[wildcards.upstream].model_dump()
+
+
+def upstream_cohort(wildcards):
+    return f"{RESULTS}/cohorts/{CONFIG.upstreams[wildcards.upstream].dataset}.parquet"
+
+
+def upstream_store(wildcards):
+    upstream = CONFIG.upstreams[wildcards.upstream]
+    return f"{RESULTS}/images/{upstream.dataset}-{upstream.resolution.resize}.npy"
+
+
+def upstream_store_facts(wildcards):
+    return upstream_store(wildcards).replace(".npy", ".json")
+
+
+def training_memory(wildcards, attempt):
+    return CONFIG.training.memory_mb * attempt
+
+
+def training_gpus(wildcards):
+    return CONFIG.training.devices if CONFIG.training.accelerator == "cuda" else 0
+
+
+def cell_predictions(wildcards):
+    cell = CELL.format(**wildcards)
+    return [f"{RESULTS}/runs/{cell}/seed{seed}/predictions.parquet" for seed in SEEDS[cell]]
+
+
+def cell_seeds(wildcards):
+    return SEEDS[CELL.format(**wildcards)]
+
+
+def cell_datasets(wildcards):
+    return task_datasets(wildcards.task)
+
+
+def all_cells(name):
+    return [f"{RESULTS}/runs/{cell}/{name}" for cell in CELLS]
+
+
+def study_settings(study):
+    """What figures, tables and claims need to know of a study: its axes, in order, and how to name things."""
+    grids = CONFIG.studies[study].grids
+    tasks = dict.fromkeys(task for grid in grids for task in grid.tasks)
+    backbones = dict.fromkeys(backbone for grid in grids for backbone in grid.backbones)
+    return {
+        "name": study,
+        "tasks": {
+            task: CONFIG.tasks[task].model_dump(include={"title", "primary_metric", "id_cohort"}) for task in tasks
+        },
+        "backbones": {backbone: parameter_count(backbone) for backbone in backbones},
+        "upstreams": list(dict.fromkeys(upstream for grid in grids for upstream in grid.upstreams)),
+        "roles": dict(CONFIG.studies[study].roles),
+        "confidence": CONFIG.metrics.confidence,
+        "note": CONFIG.note,
+    }
+
+
+FIGURES = [f"{RESULTS}/figures/{name}.svg" for name in ("scale_performance", "scale_efficiency")]
+TABLES = [f"{RESULTS}/tables/scale_table.md"]

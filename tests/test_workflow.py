@@ -1,0 +1,249 @@
+"""The whole workflow through the real Snakefile, on the smallest configuration: what it makes, and what it re-runs."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+SOURCES = ("Snakefile", "rules", "workflow_scripts", "figures", "report", "config", "profiles", "tests/config")
+RUN = "chest5/r14w16/scenes-small/pretrained/pct100/seed0"
+TINY = "tests/config/tiny.yaml"
+
+
+def clone(folder: Path) -> Path:
+    """A copy of the workflow's sources, without anything that a run has made."""
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--configfile", TINY, *arguments]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Run Snakemake on the tiny tier in a folder; its output, or a failed test."""
+    done = subprocess.run(
+        command("--cores", "2", *arguments), cwd=folder, env=environment(folder), text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path, *arguments: str) -> Counter[str]:
+    """How many jobs of each rule a dry run plans."""
+    text = snakemake(folder, "--dry-run", "--quiet", "host", *arguments)
+    table = text.partition("Job stats:")[2].partition("total")[0]
+    return Counter({rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = clone(tmp_path_factory.mktemp("finished"))
+    snakemake(folder)
+    return folder
+
+
+def results(folder: Path) -> Path:
+    return folder / "results" / "tiny"
+
+
+def test_everything_is_there(finished: Path) -> None:
+    made = results(finished)
+    for name in ("scale_performance.svg", "scale_performance.pdf", "scale_performance.csv", "scale_efficiency.svg"):
+        assert (made / "figures" / name).stat().st_size > 1000
+    for suffix in ("csv", "md", "tex"):
+        assert "chexpert" in (made / "tables" / f"scale_table.{suffix}").read_text().lower()
+    assert "scale_performance" in (made / "report.html").read_text()
+    complete = pd.read_csv(made / "completeness.csv", keep_default_na=False)
+    assert len(complete) == 8 and (complete["status"] == "present").all()
+    assert not list(made.rglob("*.tmp")) and not list((made / "scratch").rglob("checkpoint.pt"))
+
+
+def test_every_claim_has_a_verdict_that_carries_the_note(finished: Path) -> None:
+    claims = pd.read_csv(results(finished) / "claims.csv")
+    assert {"S1", "S2", "S7"} == set(claims["claim"])
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "inconclusive", "not run"}
+    assert claims["note"].str.contains("Synthetic images of a test").all()
+    skin = claims[claims["task"] == "skin8"]
+    assert (skin["verdict"] == "not run").all()
+
+
+def test_predictions_cover_validation_test_and_every_ood_cohort(finished: Path) -> None:
+    predictions = pd.read_parquet(results(finished) / "runs" / RUN / "predictions.parquet")
+    assert set(zip(predictions["cohort"], predictions["split"], strict=True)) == {
+        ("chexpert", "val"),
+        ("chexpert", "test"),
+        ("nih_cxr14", "test"),
+    }
+    cohort = pd.read_parquet(results(finished) / "cohorts" / "chexpert.parquet")
+    training = pd.read_parquet(results(finished) / "subsets" / "chest5" / "pct100" / "seed0.parquet")
+    assert not set(training["patient_id"]) & set(predictions["patient_id"])
+    assert set(predictions.loc[predictions["cohort"] == "chexpert", "image_id"]) <= set(cohort["image_id"])
+
+
+def test_the_record_says_where_numbers_come_from(finished: Path) -> None:
+    record = json.loads((results(finished) / "runs" / RUN / "run.json").read_text())
+    assert record["upstream"] == "scenes-small" and record["seed"] == 0
+    assert record["hyperparameters"]["deviations"] == ["steps=10", "batch=16", "learning_rate=0.03"]
+    assert record["images_seen"] == 160 and record["recipe_version"] >= 1
+    assert len(record["inputs"]["weights"][0]) == 64 and record["packages"]["torch"]
+    history = pd.read_parquet(results(finished) / "runs" / RUN / "history.parquet")
+    assert len(history) == 10 and history["learning_rate"].iloc[0] == 0
+
+
+def test_what_cannot_be_used_is_listed(finished: Path) -> None:
+    rejected = pd.read_csv(results(finished) / "cohorts" / "chexpert.rejected.csv")
+    assert {"file", "reason"} == set(rejected.columns)
+    assert len(rejected) and rejected.notna().all(axis=None)
+
+
+def test_again_there_is_nothing_to_do(finished: Path) -> None:
+    assert not planned(finished)
+
+
+def test_touched_code_and_a_fresh_clone_rerun_nothing(finished: Path, tmp_path: Path) -> None:
+    fresh = clone(tmp_path)
+    shutil.copytree(results(finished), results(fresh), copy_function=shutil.copy2)
+    time.sleep(0.01)
+    for source in [*(fresh / "workflow_scripts").rglob("*.py"), *(fresh / "rules").iterdir(), fresh / "Snakefile"]:
+        source.write_text(source.read_text() + "\n# A comment.\n")
+    assert not planned(fresh, *_targets())
+
+
+def _targets() -> list[str]:
+    return ["figures", "tables", "claims"]
+
+
+def _with(folder: Path, change: str) -> list[str]:
+    """Arguments for the tiny configuration with a `section.key=value` changed, and all else as it is."""
+    content = yaml.safe_load((folder / TINY).read_text())
+    key, _, value = change.partition("=")
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = yaml.safe_load(value)
+    changed = folder / "changed.yaml"
+    changed.write_text(yaml.safe_dump(content))
+    return [*_targets(), "--configfile", str(changed)]
+
+
+@pytest.mark.parametrize(
+    ("change", "rerun"),
+    [
+        ("training.checkpoint_seconds=30.0", set()),
+        ("training.memory_mb=4000", set()),
+        ("note=Another note", {"claims", "scale_performance", "scale_efficiency", "scale_table", "run_table", "results"}),
+        ("tasks.chest5.subgroups={view: null}", {"metrics"}),
+        ("metrics.replicates=200", {"metrics"}),
+        ("recipe.overrides.learning_rate=0.02", {"finetune"}),
+        ("tasks.chest5.flip=true", {"finetune", "subset"}),
+        ("upstreams.scenes-small.steps=9", {"pretrain"}),
+        ("synthetic.nih_cxr14.seed=1", {"synthesise"}),
+    ],
+)
+def test_a_change_reruns_what_depends_on_it(finished: Path, change: str, rerun: set[str]) -> None:
+    order = ["synthesise", "read_dataset", "image_store", "cohort", "subset", "pretrain", "finetune", "metrics"]
+    jobs = set(planned(finished, *_with(finished, change)))
+    expensive = jobs & set(order)
+    assert rerun & set(order) <= jobs
+    if not rerun:
+        assert not jobs
+    elif not rerun & set(order):
+        assert not expensive
+    else:
+        first = min(order.index(rule) for rule in rerun & set(order))
+        assert all(order.index(rule) >= first for rule in expensive)
+
+
+def test_a_change_of_one_upstream_leaves_the_others_alone(finished: Path) -> None:
+    jobs = planned(finished, *_with(finished, "upstreams.scenes-small.steps=9"))
+    assert (jobs["pretrain"], jobs["finetune"], jobs["image_store"], jobs["subset"]) == (2, 2, 0, 0)
+
+
+def test_a_raised_recipe_version_reruns_its_stage(finished: Path, tmp_path: Path) -> None:
+    fresh = clone(tmp_path)
+    for made in ("results", ".snakemake"):
+        shutil.copytree(finished / made, fresh / made, copy_function=shutil.copy2)
+    versions = fresh / "workflow_scripts" / "medtransfer" / "versions.py"
+    versions.write_text(re.sub(r"^TRAINING = \d+$", "TRAINING = 999", versions.read_text(), flags=re.MULTILINE))
+    jobs = planned(fresh, *_targets())
+    assert (jobs["pretrain"], jobs["finetune"], jobs["image_store"], jobs["synthesise"]) == (4, 8, 0, 0)
+
+
+def test_nothing_of_the_demo_leaks_into_another_tier(finished: Path) -> None:
+    runs = snakemake(finished, "runs", "--quiet")
+    assert "scenes-small" in runs and "pad_ufes" not in runs
+    assert len(pd.read_csv(results(finished) / "runs.csv")) == 8
+    assert {path.name for path in (finished / "results").iterdir()} == {"tiny"}
+
+
+def test_a_mistake_is_told_before_any_job_starts(tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    content = yaml.safe_load((folder / TINY).read_text())
+    content["recipe"]["overrides"]["learning_rate"] = "3e-3"
+    (folder / "wrong.yaml").write_text(yaml.safe_dump(content))
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--configfile", "wrong.yaml"],
+        cwd=folder, env=environment(folder), text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "wrong.yaml: recipe.overrides.learning_rate: '3e-3' is text to YAML" in done.stderr
+    assert "Traceback" not in done.stderr and not (folder / "results").exists()
+
+
+def test_an_absent_raw_folder_says_which_where_from_and_what(tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--configfile", "config/small.yaml", "--config", "raw_root=nowhere", "-n"],
+        cwd=folder, env=environment(folder), text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    for words in ("nowhere/", "http", "unpack it there"):
+        assert words in done.stderr + done.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_and_rerun_predictions_are_bit_identical(finished: Path, tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    run = f"results/tiny/runs/{RUN}"
+    target, checkpoints = f"{run}/predictions.parquet", folder / "results/tiny/scratch"
+    moments = [
+        lambda: (results(folder) / "raw/chexpert").exists(),
+        lambda: list((results(folder) / "images").glob(".*")),
+        lambda: (checkpoints / "upstream/scenes-small/r14w16/checkpoint.pt").exists(),
+        lambda: (checkpoints / RUN / "checkpoint.pt").exists(),
+        lambda: (folder / target).exists(),
+    ]
+    for reached in moments:
+        process = subprocess.Popen(
+            command("--cores", "2", target), cwd=folder, env=environment(folder), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while not reached() and process.poll() is None:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        snakemake(folder, "--unlock")
+    snakemake(folder, target)
+    assert (folder / target).read_bytes() == (finished / target).read_bytes()

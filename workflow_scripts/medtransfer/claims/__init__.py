@@ -1,0 +1,1 @@
+"""Contrasts between runs and the verdicts that follow."""

@@ -1,0 +1,1 @@
+"""Readers of public datasets: one module per dataset, each turning raw files into a cohort table."""

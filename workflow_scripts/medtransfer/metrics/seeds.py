@@ -1,0 +1,44 @@
+"""The mean of a metric over training seeds, with an interval for both sources of chance."""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def mean_over_seeds(
+    values: Floats, point: Floats, confidence: float, generator: np.random.Generator
+) -> tuple[float, float, float]:
+    """Mean over seeds and its percentile interval from a two-way bootstrap (patients × seeds).
+
+    Column b of `values` holds the metric of every seed on one and the same draw of patients. In each of them the
+    seeds are drawn anew as well, and the interval is that of the resulting means. A mean of k values that are drawn
+    from k varies too little by the factor (k - 1) / k; the deviations between seeds are therefore stretched by
+    sqrt(k / (k - 1)) (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 2.3).
+
+    With two or three seeds the spread between seeds is itself hardly known, and the interval covers less than it
+    says; with one seed it speaks of patients alone. Replicates in which a seed's metric is undefined (NaN) are left
+    out.
+
+    Args:
+        values: Bootstrap replicates [seeds, replicates], paired along the second axis.
+        point: The metric on all patients [seeds].
+        confidence: Between 0 and 1, such as 0.95.
+        generator: Draws the seeds.
+
+    Returns:
+        Mean of `point`, lower and upper bound; the bounds are NaN when no replicate is defined.
+    """
+    if values.ndim != 2 or point.shape != values.shape[:1]:
+        raise ValueError(f"values {values.shape} and point {point.shape} do not hold the same seeds")
+    defined = values[:, np.isfinite(values).all(axis=0)]
+    if defined.size == 0:
+        return float(point.mean()), np.nan, np.nan
+    seeds = len(point)
+    means = defined.mean(axis=0)
+    if seeds > 1:
+        deviations = (defined - means) * np.sqrt(seeds / (seeds - 1))
+        drawn = generator.integers(seeds, size=defined.shape)
+        means = means + np.take_along_axis(deviations, drawn, axis=0).mean(axis=0)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(point.mean()), float(low), float(high)

@@ -1,0 +1,40 @@
+"""How many images fit a device at once: counted on torch's meta device, where tensors have shapes and no memory."""
+
+import torch
+
+from medtransfer.models.bit import skeleton
+
+
+def activation_bytes_per_image(backbone: str, classes: int, size: int) -> int:
+    """Bytes that one more float32 training image of size x size pixels keeps in memory for the backward pass.
+
+    These are the activations that autograd saves, without what does not grow with the batch: weights, their
+    standardised copies, gradients and momentum; nor does it count what single operations need while they run.
+    In bfloat16 an image takes half as much; autocast keeps some tensors in float32 and lies between.
+
+    Raises:
+        UserError: There is no such backbone.
+    """
+    return _saved_bytes(backbone, classes, size, images=2) - _saved_bytes(backbone, classes, size, images=1)
+
+
+def _saved_bytes(backbone: str, classes: int, size: int, images: int) -> int:
+    storages: set[torch.UntypedStorage] = set()  # several operations save the same tensor
+
+    def record(tensor: torch.Tensor) -> torch.Tensor:
+        storages.add(tensor.untyped_storage())
+        return tensor
+
+    model = skeleton(backbone, classes)
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
+        model(torch.empty(images, 3, size, size, device="meta"))
+    return sum(storage.nbytes() for storage in storages)
+
+
+def micro_batch(batch: int, bytes_per_image: int, budget_bytes: int) -> int:
+    """The largest even split of a batch that fits the budget: a divisor of `batch`, and 1 where even that is too large.
+
+    GroupNorm sees each image alone, so gradients added up over micro-batches are those of the batch, up to float order.
+    """
+    fitting = (part for part in range(1, batch + 1) if batch % part == 0 and part * bytes_per_image <= budget_bytes)
+    return max(fitting, default=1)

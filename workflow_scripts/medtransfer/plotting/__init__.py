@@ -1,0 +1,1 @@
+"""The style and the marks that all figures share."""

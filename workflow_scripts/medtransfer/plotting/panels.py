@@ -1,0 +1,64 @@
+"""What the figures share: the page, a line with intervals, the legend, the small print."""
+
+import textwrap
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+
+from medtransfer.plotting import names
+from medtransfer.plotting.numbers import ALL_SEEDS, Study
+from medtransfer.plotting.style import LOOKS, MM, PAGE_WIDTH, Look
+
+HEAD, FOOT = 6.0, 8.0  # mm, for the legend and the small print
+
+
+def page(height: float) -> Figure:
+    """An empty figure as wide as a page, with `height` mm for its panels."""
+    whole = height + HEAD + FOOT
+    figure = Figure(figsize=(PAGE_WIDTH * MM, whole * MM))
+    figure.set_layout_engine("constrained", rect=(0, FOOT / whole, 1, height / whole), w_pad=1 * MM, h_pad=1 * MM)
+    return figure
+
+
+def line(axes: Axes, x: pd.Series, numbers: pd.DataFrame, look: Look) -> None:
+    """Means over seeds as a line with markers, their intervals as bars, single seeds as small points beside them.
+
+    Args:
+        axes: Panel to draw into; its figure is part of a page.
+        x: Where each row of `numbers` stands.
+        numbers: Rows of `study_numbers` that make one line.
+        look: Colour and marker.
+    """
+    mean = numbers["seed"] == ALL_SEEDS
+    means, runs = numbers[mean], numbers[~mean]
+    beside = axes.transData + ScaledTranslation(-4 / 72, 0, axes.figure.dpi_scale_trans)
+    axes.scatter(x[~mean], runs["value"], s=2.5, color=look.colour, alpha=0.7, linewidths=0, transform=beside)
+    axes.vlines(x[mean], means["ci_low"], means["ci_high"], color=look.colour, linewidth=0.9)
+    axes.plot(x[mean], means["value"], color=look.colour, marker=look.marker, markeredgecolor="white", mew=0.3)
+
+
+def few_ticks(axes: Axes) -> None:
+    """At most five ticks on the y axis, with the same number of digits in every panel."""
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter("{x:.2f}")
+
+
+def legend(figure: Figure, looks: dict[str, Look], study: Study, *further: Line2D) -> None:
+    """One legend above all panels: what the networks were pre-trained on."""
+    heading = Line2D([], [], linestyle="", label="Pre-trained on:")
+    upstreams = [
+        Line2D([], [], color=look.colour, marker=look.marker, markeredgecolor="white", label=names.title(name, study))
+        for name, look in looks.items()
+    ]
+    figure.legend(handles=[heading, *upstreams, *further], loc="upper center", ncols=len(LOOKS))
+
+
+def small_print(figure: Figure, explanation: str, study: Study) -> None:
+    """How to read the figure, and below it what its numbers cannot tell."""
+    lines = [f"{names.method(study['confidence'])} Small points: single seeds. {explanation}", study["note"]]
+    wrapped = [line for text in lines for line in textwrap.wrap(text, 165, break_on_hyphens=False)]
+    figure.text(0.01, 0.005, "\n".join(wrapped), fontsize=6, color="0.3", va="bottom")

@@ -1,0 +1,89 @@
+"""The one style of all figures: sizes, fonts, palette, and how a figure becomes files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from medtransfer.errors import UserError
+from medtransfer.files import atomic
+
+PAGE_WIDTH = 180.0  # mm, two columns of a journal
+MM = 1 / 25.4  # inches
+
+# DejaVu Sans comes with Matplotlib, so that every machine draws the same figure. PDFs embed it as text (type 42),
+# SVGs hold its outlines; the fixed salt makes their ids, and so the files, the same in every run.
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4.2,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "medtransfer",
+    "savefig.dpi": 200,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line is told from others, in colour and without it."""
+
+    colour: str
+    marker: str
+
+
+# Okabe & Ito's palette, made to be told apart with any colour vision, in an order of changing lightness.
+LOOKS = (
+    Look("#000000", "o"),
+    Look("#E69F00", "s"),
+    Look("#0072B2", "^"),
+    Look("#CC79A7", "D"),
+    Look("#009E73", "v"),
+    Look("#56B4E9", "P"),
+    Look("#D55E00", "X"),
+)
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, in order.
+
+    Raises:
+        UserError: When there are more names than looks.
+    """
+    names = list(names)
+    if len(names) > len(LOOKS):
+        raise UserError(
+            f"A figure tells {len(LOOKS)} upstreams apart and was given {len(names)}: {', '.join(names)}. "
+            "Split the study in two."
+        )
+    return dict(zip(names, LOOKS, strict=False))
+
+
+def save(figure: Figure, *paths: Path | str) -> None:
+    """Write a figure to each path, in the format of its suffix, atomically and byte-identical in every run."""
+    for path in paths:
+        dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix, {})
+        with mpl.rc_context(STYLE), atomic(path) as temporary:
+            figure.savefig(temporary, metadata=dateless)

@@ -1,0 +1,1 @@
+"""Synthetic images, written in the file layouts of the real datasets."""

@@ -1,0 +1,1 @@
+"""Recipe, augmentation, loop and resume."""

@@ -1,0 +1,48 @@
+"""Training and evaluation examples: rows of a memory-mapped image store with their targets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images that are read when asked for.
+
+    Attributes:
+        images: Image store [n, size, size] or [n, size, size, 3], uint8, usually memory-mapped.
+        rows: Row of the store for each example.
+        targets: [examples, labels] float32, NaN where a label has no value.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pixels(self, indices: np.ndarray) -> torch.Tensor:
+        """Images of some examples as uint8 [batch, channels, size, size], with one channel or three."""
+        batch = torch.from_numpy(np.asarray(self.images[self.rows[indices]]))
+        return batch.unsqueeze(1) if batch.ndim == 3 else batch.permute(0, 3, 1, 2)
+
+
+def open_store(path: Path | str) -> np.ndarray:
+    """The pixels of an image store, memory-mapped and read-only."""
+    return np.load(path, mmap_mode="r")
+
+
+def batch_indices(n_examples: int, batch: int, step: int, seed: int) -> np.ndarray:
+    """Which examples make up a step: consecutive pieces of an endless row of shuffled epochs.
+
+    It depends on its arguments alone, so that a resumed run continues with the very batches it would have seen. A
+    training set smaller than the batch fills it from the following epochs.
+    """
+    first, last = step * batch, (step + 1) * batch
+    epochs = range(first // n_examples, (last - 1) // n_examples + 1)
+    order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(n_examples) for epoch in epochs])
+    start = first - epochs[0] * n_examples
+    return order[start : start + batch]

@@ -1,0 +1,244 @@
+"""The training loop and the prediction pass: what happens between a model with weights and its logits.
+
+Every random choice of a step is a function of the seed and the step's number, so the state to resume from is the
+weights, the optimiser and the number of steps done; on a CPU a resumed run ends bit-identical to an undisturbed one.
+GroupNorm has no batch statistics, so a batch may be computed in micro-batches without changing what is computed.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from medtransfer.errors import UserError
+from medtransfer.training import checkpoint
+from medtransfer.training.augment import Choices, crop_and_flip, draw, for_evaluation, normalise
+from medtransfer.training.examples import Examples, batch_indices
+from medtransfer.training.losses import LOSSES, count_terms
+from medtransfer.training.recipe import Hyperparameters, learning_rate
+
+REPORT_SECONDS = 10
+CHECK_STEPS = 10
+"""Losses are looked at every so many steps: each look makes the CPU wait for the device."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training run needs besides model and data."""
+
+    hyperparameters: Hyperparameters
+    kind: str
+    crop: int
+    flip: bool
+    seed: int
+    micro_batch: int
+    checkpoint: Path
+    checkpoint_seconds: float
+    identity: str
+
+
+@dataclass
+class Progress:
+    """What a training run has done so far."""
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    data_seconds: float = 0.0
+    step_seconds: float = 0.0
+
+
+def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fabric) -> Progress:
+    """Train a model in place, resuming from the scratch checkpoint of the same run if there is one.
+
+    Args:
+        model: Network from [batch, 3, crop, crop] to logits; moved to the fabric's device.
+        examples: Training examples.
+        setting: Hyper-parameters, seed, micro-batch and checkpoint.
+        fabric: Devices and precision. With several processes each takes its share of every batch.
+
+    Raises:
+        UserError: A loss is not finite; the last good checkpoint is kept.
+        checkpoint.Interrupted: SIGTERM came; the state is saved.
+    """
+    settings = setting.hyperparameters
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+    network, optimizer = fabric.setup(model, optimizer)
+    network.train()
+    progress = _resume(model, optimizer, setting)
+    pending: list[torch.Tensor] = []
+    micro_batch = setting.micro_batch
+    reported = saved = time.monotonic()
+    first, begun = progress.step, reported
+    with checkpoint.stop_on_signal() as stop:
+        while progress.step < settings.steps:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, progress.step)
+            try:
+                pending.append(_step(network, optimizer, examples, setting, fabric, micro_batch, progress))
+            except torch.cuda.OutOfMemoryError:
+                if micro_batch == 1:
+                    raise
+                micro_batch = (micro_batch + 1) // 2
+                torch.cuda.empty_cache()
+                print(f"out of GPU memory: micro-batches of {micro_batch} from here on", file=sys.stderr)
+                continue
+            progress.step += 1
+            now = time.monotonic()
+            due = now - saved >= setting.checkpoint_seconds
+            if due or stop.asked or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
+                _check(pending, progress, examples, setting)
+            if (due or stop.asked) and fabric.is_global_zero:
+                _save(model, optimizer, setting, progress)
+                saved = now
+            if stop.asked:
+                raise checkpoint.Interrupted
+            if now - reported >= REPORT_SECONDS and fabric.is_global_zero:
+                rate = (progress.step - first) / (now - begun)
+                _report(progress, settings, rate)
+                reported = now
+    return progress
+
+
+def _step(
+    network: Any,
+    optimizer: Any,
+    examples: Examples,
+    setting: Setting,
+    fabric: Fabric,
+    micro_batch: int,
+    progress: Progress,
+) -> torch.Tensor:
+    """One optimiser step; the batch's mean loss, still on the device."""
+    settings, step = setting.hyperparameters, progress.step
+    indices = batch_indices(len(examples), settings.batch, step, setting.seed)
+    choices = draw(
+        len(indices),
+        examples.images.shape[1],
+        setting.crop,
+        flip=setting.flip,
+        mixup=settings.mixup,
+        seed=setting.seed,
+        step=step,
+    )
+    mine = np.arange(len(indices))[fabric.global_rank :: fabric.world_size]
+    parts = np.split(mine, range(micro_batch, len(mine), micro_batch))
+    terms = count_terms(setting.kind, _mix(examples.targets[indices], choices))
+    total = torch.zeros((), device=fabric.device)
+    optimizer.zero_grad()
+    for number, part in enumerate(parts):
+        started = time.monotonic()
+        images, targets = _inputs(examples, indices, choices, part, setting.crop, fabric.device)
+        fetched = time.monotonic()
+        with fabric.no_backward_sync(network, enabled=number < len(parts) - 1):
+            loss = LOSSES[setting.kind](network(images).float(), targets) / terms
+            # Several processes average their gradients; their losses are shares of one sum.
+            fabric.backward(loss * fabric.world_size)
+        total += loss.detach()
+        progress.data_seconds += fetched - started
+        progress.step_seconds += time.monotonic() - fetched
+    started = time.monotonic()
+    optimizer.step()
+    progress.step_seconds += time.monotonic() - started
+    return fabric.all_reduce(total, reduce_op="sum") if fabric.world_size > 1 else total
+
+
+def _inputs(
+    examples: Examples, indices: np.ndarray, choices: Choices, part: np.ndarray, crop: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Network inputs and targets for a part of a batch, on the device."""
+
+    def window(positions: np.ndarray) -> torch.Tensor:
+        pixels = examples.pixels(indices[positions])
+        if device.type == "cuda":
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+        return normalise(crop_and_flip(pixels, choices, positions, crop))
+
+    images = window(part)
+    if choices.mixing < 1:
+        images = choices.mixing * images + (1 - choices.mixing) * window(choices.partner[part])
+    return images, _mix(examples.targets[indices], choices)[part].to(device)
+
+
+def _mix(targets: np.ndarray, choices: Choices) -> torch.Tensor:
+    """A batch's targets after mixup; a label without a value in either image has none in the mixture."""
+    own = torch.from_numpy(targets)
+    if choices.mixing == 1:
+        return own
+    return choices.mixing * own + (1 - choices.mixing) * own[choices.partner]
+
+
+def _check(pending: list[torch.Tensor], progress: Progress, examples: Examples, setting: Setting) -> None:
+    """Move losses off the device and stop at one that is not finite."""
+    losses = torch.stack(pending).tolist()
+    pending.clear()
+    first = progress.step - len(losses)
+    for step, loss in enumerate(losses, start=first):
+        if not np.isfinite(loss):
+            batch = batch_indices(len(examples), setting.hyperparameters.batch, step, setting.seed)
+            raise UserError(
+                f"The loss of step {step} is {loss} at learning rate {learning_rate(setting.hyperparameters, step):g}; "
+                f"the batch began with the training rows {batch[:8].tolist()}. Lower recipe.overrides.learning_rate, or "
+                f"look at those images. The last good state, if one was saved, is {setting.checkpoint}."
+            )
+    progress.losses += losses
+
+
+def _report(progress: Progress, settings: Hyperparameters, steps_per_second: float) -> None:
+    seconds = (settings.steps - progress.step) / steps_per_second
+    print(
+        f"step {progress.step}/{settings.steps}  loss {progress.losses[-1] if progress.losses else float('nan'):.4f}  "
+        f"{steps_per_second * settings.batch:,.0f} images/s  {seconds // 60:.0f}:{seconds % 60:02.0f} to go",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _save(model: torch.nn.Module, optimizer: Any, setting: Setting, progress: Progress) -> None:
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
+    checkpoint.save(setting.checkpoint, {"identity": setting.identity, **state})
+
+
+def _resume(model: torch.nn.Module, optimizer: Any, setting: Setting) -> Progress:
+    state = checkpoint.load(setting.checkpoint, setting.identity)
+    if state is None:
+        return Progress()
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    print(f"resumed after step {progress.step}/{setting.hyperparameters.steps}", file=sys.stderr)
+    return progress
+
+
+@torch.inference_mode()
+def predict(model: torch.nn.Module, examples: Examples, crop: int, batch: int, fabric: Fabric) -> np.ndarray:
+    """Logits [examples, labels] as float32, in the order of the examples.
+
+    Args:
+        model: A trained network on the fabric's device.
+        examples: Any examples; their targets are not looked at.
+        crop: Side that images are resized to, in pixels.
+        batch: Images per forward pass.
+        fabric: Devices and precision. With several processes each predicts its share.
+    """
+    model.eval()
+    share = -(-len(examples) // fabric.world_size)
+    mine = np.arange(share) * fabric.world_size + fabric.global_rank
+    mine = np.minimum(mine, len(examples) - 1)
+    parts = []
+    for part in np.split(mine, range(batch, share, batch)):
+        images = for_evaluation(examples.pixels(part).to(fabric.device), crop)
+        with fabric.autocast():
+            parts.append(model(images).float())
+    logits = torch.cat(parts)
+    if fabric.world_size > 1:
+        gathered = fabric.all_gather(logits)
+        assert isinstance(gathered, torch.Tensor)
+        logits = gathered.transpose(0, 1).flatten(0, 1)[: len(examples)]
+    return logits.cpu().numpy()
