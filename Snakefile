@@ -5,6 +5,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+# Used with --software-deployment-method apptainer alone; apptainer.def says how to build it.
+container: "medtransfer.sif"
+
+
 report: "report/workflow.rst"
 
 
@@ -36,18 +40,18 @@ wildcard_constraints:
 
 rule all:
     default_target: True
-    localrule: True
     input:
         f"{RESULTS}/report.html",
+    localrule: True
 
 
 rule figures:
-    localrule: True
     input:
         FIGURES,
+    localrule: True
 
 
 rule tables:
-    localrule: True
     input:
         TABLES,
+    localrule: True

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
@@ -43,30 +45,16 @@ BASELINE: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.0}
 
 # %%
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
-    """A row of panels for each cohort of each task, a panel for each backbone, a line for each upstream."""
+    """A block of panels for each task, in it a row for each cohort and a column for each backbone."""
     with mpl.rc_context(style.STYLE):
         looks = style.looks(study["upstreams"])
-        backbones = sorted(numbers["backbone"].unique(), key=lambda name: study["backbones"][name])
+        tasks = list(numbers["task"].unique())
         cohorts = numbers.groupby("task")["cohort"].nunique()
-        heights = [24 * cohorts[task] + 16 for task in study["tasks"]]
+        heights = [24 * cohorts[task] + 16 for task in tasks]
         figure = panels.page(height=sum(heights))
-        blocks = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for block, (task, facts) in zip(blocks, study["tasks"].items(), strict=True):
-            metric = names.METRICS[facts["primary_metric"]]
-            block.suptitle(f"{facts['title']}: {metric}", x=0.01, ha="left", fontweight="bold", fontsize=8)
-            block.supxlabel("training patients (%)", fontsize=7)
-            axes = block.subplots(cohorts[task], len(backbones), sharex=True, sharey="row", squeeze=False)
-            for panel, backbone in zip(axes[0], backbones, strict=True):
-                panel.set_title(f"{backbone}, {names.parameters(study['backbones'][backbone])}", loc="left")
-            parts = numbers[numbers["task"] == task].groupby("cohort", sort=False)
-            for row, (cohort, part) in zip(axes, parts, strict=True):
-                n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
-                row[0].set_ylabel(f"{names.title(str(cohort), study)}\n{shift}, {n:,} images", fontsize=6)
-                for panel, backbone in zip(row, backbones, strict=True):
-                    draw_backbone(panel, part[part["backbone"] == backbone], looks)
-                    panel.tick_params(axis="x", rotation=90 if len(backbones) > 4 else 0)
-                    for value in baseline(part[part["seed"] == ALL_SEEDS], study)["value"]:
-                        panel.axhline(value, **BASELINE)
+        blocks = figure.subfigures(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for block, task in zip(blocks, tasks, strict=True):
+            draw_task(block, numbers[numbers["task"] == task], study, looks)
         small, narrow = study["roles"]["small"], names.title(study["roles"]["narrow"], study)
         panels.legend(figure, looks, study, Line2D([], [], label=f"{small} from {narrow}, all patients", **BASELINE))
         panels.small_print(figure, "Beside backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
@@ -74,7 +62,29 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
 
 
 # %%
-def draw_backbone(panel: mpl.axes.Axes, numbers: pd.DataFrame, looks: dict[str, style.Look]) -> None:
+def draw_task(block: SubFigure, numbers: pd.DataFrame, study: Study, looks: dict[str, style.Look]) -> None:
+    """Cohorts over backbones from small to large, with the baseline of each cohort."""
+    facts = study["tasks"][numbers["task"].iloc[0]]
+    block.suptitle(f"{facts['title']}: {names.METRICS[facts['primary_metric']]}", **style.HEADING)
+    block.supxlabel("training patients (%)", fontsize=7)
+    cohorts = dict(list(numbers.groupby("cohort", sort=False)))
+    backbones = sorted(numbers["backbone"].unique(), key=lambda name: study["backbones"][name])
+    axes = block.subplots(len(cohorts), len(backbones), sharex=True, sharey="row", squeeze=False)
+    for panel, backbone in zip(axes[0], backbones, strict=True):
+        panel.set_title(f"{backbone}, {names.parameters(study['backbones'][backbone])}", loc="left")
+    for row, (cohort, part) in zip(axes, cohorts.items(), strict=True):
+        n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
+        row[0].set_ylabel(f"{names.title(cohort, study)}\n{shift}, {n:,} images", fontsize=6)
+        reference = baseline(part[part["seed"] == ALL_SEEDS], study)["value"]
+        for panel, backbone in zip(row, backbones, strict=True):
+            draw_backbone(panel, part[part["backbone"] == backbone], looks)
+            panel.tick_params(axis="x", rotation=90 if len(backbones) > 4 else 0)
+            for value in reference:
+                panel.axhline(value, **BASELINE)
+
+
+# %%
+def draw_backbone(panel: Axes, numbers: pd.DataFrame, looks: dict[str, style.Look]) -> None:
     """Upstreams as lines over the share of training patients."""
     percent = 100 * numbers["budget"].map(budget_fraction)
     for position, (upstream, look) in enumerate(looks.items()):
@@ -90,8 +100,18 @@ def draw_backbone(panel: mpl.axes.Axes, numbers: pd.DataFrame, looks: dict[str, 
 
 # %%
 def needed(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Runs of the networks and upstreams that saw several budgets, and of the baseline."""
+    """Runs of the networks and upstreams that saw several budgets, and of the baseline.
+
+    Raises UserError when there are none, or when the study does not say what its baseline is.
+    """
+    if not {"small", "narrow"} <= set(study["roles"]):
+        raise UserError(f"studies.{study['name']}.roles: name a `small` backbone and a `narrow` upstream.")
     several = runs.groupby(["task", "backbone", "upstream"])["budget"].transform("nunique") > 1
+    if not several.any():
+        raise UserError(
+            f"The study {study['name']!r} trains no network with more than one share of the patients, and this figure "
+            f"has nothing to show. Add `fractions` such as [0.1, 0.3, 1.0] to studies.{study['name']}.grids."
+        )
     return runs[several | runs.index.isin(baseline(runs, study).index)]
 
 

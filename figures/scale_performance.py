@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
@@ -40,27 +41,35 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row of panels for each task, a panel for each cohort, a line for each upstream."""
     with mpl.rc_context(style.STYLE):
         looks = style.looks(study["upstreams"])
-        figure = panels.page(height=62 * len(study["tasks"]))
+        tasks = list(numbers["task"].unique())
         columns = numbers.groupby("task")["cohort"].nunique().max()
-        rows = figure.subfigures(len(study["tasks"]), 1, squeeze=False)[:, 0]
-        for row, (task, facts) in zip(rows, study["tasks"].items(), strict=True):
-            row.suptitle(facts["title"], x=0.01, ha="left", fontweight="bold", fontsize=8)
-            axes = row.subplots(1, columns, sharey=True, squeeze=False)[0]
-            cohorts = numbers[numbers["task"] == task].groupby("cohort", sort=False)
-            for panel, (cohort, part) in zip(axes, cohorts, strict=False):
-                n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
-                panel.set_title(f"{names.title(str(cohort), study)} ({shift})\n{n:,} test images", loc="left")
-                draw_cohort(panel, part, study, looks)
-            axes[0].set_ylabel(names.METRICS[facts["primary_metric"]])
-            for unused in axes[len(cohorts) :]:
-                unused.set_axis_off()
+        figure = panels.page(height=62 * len(tasks))
+        rows = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
+        for row, task in zip(rows, tasks, strict=True):
+            draw_task(row, numbers[numbers["task"] == task], columns, study, looks)
         panels.legend(figure, looks, study)
         panels.small_print(figure, "Under backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
     return figure
 
 
 # %%
-def draw_cohort(panel: mpl.axes.Axes, numbers: pd.DataFrame, study: Study, looks: dict[str, style.Look]) -> None:
+def draw_task(row: SubFigure, numbers: pd.DataFrame, columns: int, study: Study, looks: dict[str, style.Look]) -> None:
+    """The cohorts of a task side by side, with one scale; columns that the task does not need stay empty."""
+    facts = study["tasks"][numbers["task"].iloc[0]]
+    row.suptitle(facts["title"], **style.HEADING)
+    cohorts = dict(list(numbers.groupby("cohort", sort=False)))
+    axes = row.subplots(1, columns, sharey=True, squeeze=False)[0]
+    axes[0].set_ylabel(names.METRICS[facts["primary_metric"]])
+    for panel, (cohort, part) in zip(axes, cohorts.items(), strict=False):
+        n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
+        panel.set_title(f"{names.title(cohort, study)} ({shift})\n{n:,} test images", loc="left")
+        draw_cohort(panel, part, study, looks)
+    for unused in axes[len(cohorts) :]:
+        unused.set_axis_off()
+
+
+# %%
+def draw_cohort(panel: Axes, numbers: pd.DataFrame, study: Study, looks: dict[str, style.Look]) -> None:
     """Upstreams as lines over backbones from small to large."""
     backbones = sorted(study["backbones"], key=lambda name: study["backbones"][name])
     for position, (upstream, look) in enumerate(looks.items()):

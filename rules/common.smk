@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from medtransfer import versions
 from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
-from medtransfer.datasets.base import missing_raw_message, reader
+from medtransfer.datasets import missing_raw_message
 from medtransfer.errors import UserError
 from medtransfer.models.catalogue import BACKBONES, parameter_count
 from medtransfer.runs import run_table
@@ -78,8 +78,7 @@ def decoding_failures(wildcards):
 
 def task_settings(wildcards):
     """A task's settings without those that training does not depend on: its name and what is reported of it."""
-    settings = CONFIG.tasks[wildcards.task].model_dump()
-    return {key: value for key, value in settings.items() if key not in ("title", "subgroups", "primary_metric")}
+    return CONFIG.tasks[wildcards.task].model_dump(exclude={"title", "subgroups", "primary_metric"})
 
 
 def evaluation_settings(wildcards):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+
 from medtransfer.config import load, schema
 from medtransfer.errors import UserError
 from medtransfer.runs import budget_fraction, budget_name, run_table
-
 from tests.conftest import ROOT
 
 TIERS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name != "claims.yaml")
@@ -32,7 +32,7 @@ def test_every_tier_of_the_project_is_valid(path: Path) -> None:
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
-        content = content[int(parent)] if isinstance(content, list) else content[parent]
+        content = content.setdefault(parent, {})
     content[last] = value
 
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 from medtransfer.datasets._raw import Images, RawFolder, read_table
 from medtransfer.datasets._splits import check_splits, split_by_hash
 from medtransfer.datasets._tidy import tidy_age, tidy_sex, tidy_view
-from medtransfer.datasets.base import ABSENT, Reading, known_datasets, missing_raw_message, reader
+from medtransfer.datasets import known_datasets, missing_raw_message, reader
+from medtransfer.datasets.base import ABSENT, Reading
 from medtransfer.errors import UserError
 from tests.conftest import ROOT
 
+Files = dict[str, Any]  # contents by path, text or bytes
 
-def put(raw: Path, files: dict[str, str | bytes]) -> Path:
+
+def put(raw: Path, files: Files) -> Path:
     for name, content in files.items():
         path = raw / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +32,7 @@ def put(raw: Path, files: dict[str, str | bytes]) -> Path:
     return raw
 
 
-def images(*names: str) -> dict[str, str | bytes]:
+def images(*names: str) -> Files:
     """Readers never open images, so a name is enough."""
     return dict.fromkeys(names, b"")
 
@@ -112,7 +116,7 @@ def test_tables_with_bom_spaces_other_case_or_compression_are_read(tmp_path):
 
 
 def test_an_unreadable_table_is_an_error_that_names_file_and_columns(tmp_path):
-    put(tmp_path, {"a.csv": "x,y\n1,2\n", "empty.csv": "", "cut.csv.gz": gzip.compress(b"x,y\n" * 99)[:30]})
+    put(tmp_path, {"a.csv": "x,y\n1,2\n", "empty.csv": "", "cut.csv.gz": gzip.compress(bytes(range(32, 127)) * 9)[:40]})
     with pytest.raises(UserError, match=r"a\.csv lacks the columns Path, Sex or Gender\. It has: x, y\."):
         read_table(tmp_path / "a.csv", {"file": "Path", "sex": "Sex|Gender", "x": "X"})
     for name in ("empty.csv", "cut.csv.gz"):
@@ -139,7 +143,9 @@ def test_images_are_found_under_other_suffixes_unless_another_row_owns_the_file(
 names = st.sampled_from(["a.png", "b.png", "b.jpg", "c", "c.PNG", "d.e.png", ""])
 
 
-@given(listed=st.lists(names, min_size=1, max_size=8), on_disk=st.sets(names.filter(lambda name: "." in name), max_size=5))
+@given(
+    listed=st.lists(names, min_size=1, max_size=8), on_disk=st.sets(names.filter(lambda name: "." in name), max_size=5)
+)
 def test_every_listed_row_and_every_file_ends_in_the_table_or_among_the_rejected(tmp_path_factory, listed, on_disk):
     raw = tmp_path_factory.mktemp("raw")
     table = "".join(f"{number % 3},M,5,COVID-19,PA,X-ray,{name}\n" for number, name in enumerate(listed))
@@ -168,7 +174,7 @@ def test_chexpert(tmp_path, root):
         tmp_path,
         {
             f"{root}train.csv": CHEXPERT
-            + f"{listed}train/patient00001/study1/view1_frontal.jpg,Female,68,Frontal,AP,1.0,,,,,-1.0,,-1.0,0.0,,,,,1.0\n"
+            + f"{listed}train/patient00001/study1/view1_frontal.jpg,Female,68,Frontal,AP,1.0,,,,,-1,,-1.0,0.0,,,,,1.0\n"
             + f"{listed}train/patient00001/study1/view2_lateral.jpg,Female,68,Lateral,,,,,,,,,,,,,,,\n"
             + f"{listed}train/patient00002/study2/view1_frontal.jpg,Unknown,0,Frontal,LL,,,,,,,,,,,1.0,,,\n"
             + f"{listed}train/patient00003/study1/view1_frontal.jpg,Male,9,Frontal,PA,2,,,,,,,,,,,,,\n",
@@ -214,7 +220,8 @@ def test_chexpert(tmp_path, root):
     }
 
 
-NIH = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height],x,y,\n"
+NIH = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+NIH += "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],\n"
 NIH_ROWS = (
     "00000001_000.png,Cardiomegaly|Pleural_Thickening,0,1,058Y,M,PA,2682,2749,0.1,0.1,\n"
     "00000002_000.png,No Finding,0,2,414,F,AP,2682,2749,0.1,0.1,\n"
@@ -274,7 +281,8 @@ def test_vindr_cxr_takes_the_majority_of_readers(tmp_path):
         tmp_path,
         {
             "annotations/image_labels_train.csv": header
-            + "a,R1,1,1,0,0,1,0\na,R2,1,0,1,0,0,0\na,R3,0,0,0,1,0,0\nb,R1,0,0,0,1,0,1\nb,R2,0,0,0,0,0,1\nc,R1,7,0,0,0,0,1\n",
+            + "a,R1,1,1,0,0,1,0\na,R2,1,0,1,0,0,0\na,R3,0,0,0,1,0,0\n"
+            + "b,R1,0,0,0,1,0,1\nb,R2,0,0,0,0,0,1\nc,R1,7,0,0,0,0,1\n",
             "annotations/image_labels_test.csv": header.replace(",rad_id", "") + "d,0,0,0,1,0,0\ne,0,0,0,0,0,1\n",
         },
     )
@@ -293,7 +301,8 @@ def test_vindr_cxr_takes_the_majority_of_readers(tmp_path):
 
 def test_ham10000(tmp_path):
     table = "lesion_id,image_id,dx,dx_type,age,sex,localization\n"
-    table += "HAM_1,ISIC_1,nv,histo,45.0,male,back\nHAM_1,ISIC_2,nv,histo,45.0,male,back\nHAM_2,ISIC_3,xyz,histo,,unknown,back\n"
+    table += "HAM_1,ISIC_1,nv,histo,45.0,male,back\nHAM_1,ISIC_2,nv,histo,45.0,male,back\n"
+    table += "HAM_2,ISIC_3,xyz,histo,,unknown,back\n"
     put(tmp_path, {"HAM10000_metadata": table})
     put(
         tmp_path,
@@ -360,7 +369,8 @@ def test_ham10000_lesions_are_in_the_same_split_in_isic_2019(tmp_path):
 
 def test_pad_ufes_20(tmp_path):
     table = "patient_id,lesion_id,age,gender,fitspatrick,diagnostic,img_id\n"
-    table += "PAT_1,1,55,FEMALE,3.0,ACK,PAT_1_1_1.png\nPAT_1,2,55,FEMALE,,SEK,PAT_1_2_2.png\nPAT_2,3,8,,9,WART,PAT_2_3_3.png\n"
+    table += "PAT_1,1,55,FEMALE,3.0,ACK,PAT_1_1_1.png\nPAT_1,2,55,FEMALE,,SEK,PAT_1_2_2.png\n"
+    table += "PAT_2,3,8,,9,WART,PAT_2_3_3.png\n"
     put(
         tmp_path,
         {"metadata.csv": table} | images(*(f"images/imgs_part_1/PAT_{n}.png" for n in ("1_1_1", "1_2_2", "2_3_3"))),
@@ -433,7 +443,8 @@ def test_covid_chestxray_takes_frontal_films_once(tmp_path):
 
 
 def test_figure1_in_its_encoding(tmp_path):
-    table = "patientid,sex,age,finding,view,modality,notes\nCOVID-1a,M,50+,COVID-19,,X-ray,37.5\xb0\nCOVID-1b,M,50+,,AP erect,X-ray,\x92\n"
+    table = "patientid,sex,age,finding,view,modality,notes\n"
+    table += "COVID-1a,M,50+,COVID-19,,X-ray,37.5\xb0\nCOVID-1b,M,50+,,AP erect,X-ray,\x92\n"
     put(tmp_path, {"metadata.csv": table.encode("latin-1")} | images("images/COVID-1a.jpg", "images/COVID-1b.png"))
     reading = read("figure1", tmp_path)
     assert reading.table["patient_id"].tolist() == ["COVID-1"] and reading.table["age"].tolist() == [50]

@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
+from docutils.core import publish_parts
 from figures import scale_efficiency, scale_performance, scale_table
 from scipy import stats
 
@@ -128,10 +130,13 @@ def test_interval_covers_the_true_mean_about_as_often_as_it_says():
     assert 0.83 < hits / 400 < 0.95
 
 
-def test_undefined_replicates_are_left_out():
-    values = np.array([[0.7, np.nan, 0.9], [0.7, 0.2, 0.9]])
-    assert mean_over_seeds(values, np.array([0.8, 0.8]), 0.95, np.random.default_rng(0))[1] >= 0.7
-    _, low, high = mean_over_seeds(np.full((2, 3), np.nan), np.array([0.8, 0.8]), 0.95, np.random.default_rng(0))
+def test_few_undefined_replicates_are_left_out_and_many_leave_no_interval():
+    values = np.random.default_rng(5).uniform(0.7, 0.9, (2, 100))
+    values[0, 0] = np.nan
+    _, low, high = mean_over_seeds(values, np.array([0.8, 0.8]), 0.95, np.random.default_rng(0))
+    assert 0.6 < low < high < 1
+    values[1, 1:] = np.nan
+    _, low, high = mean_over_seeds(values, np.array([0.8, 0.8]), 0.95, np.random.default_rng(0))
     assert np.isnan([low, high]).all()
 
 
@@ -246,10 +251,9 @@ def test_the_csv_beside_a_figure_holds_the_drawn_numbers(script, inputs, tmp_pat
 
 
 def test_figures_are_byte_identical_between_runs_undated_and_with_embedded_fonts(inputs, tmp_path):
-    study: Study = {**STUDY, "tasks": {"chest5": STUDY["tasks"]["chest5"]}}
     numbers = study_numbers(**inputs, study=STUDY, choose=full_budget).query("task == 'chest5'")
     for name in ("first", "second"):
-        style.save(scale_performance.draw(numbers, study), tmp_path / f"{name}.svg", tmp_path / f"{name}.pdf")
+        style.save(scale_performance.draw(numbers, STUDY), tmp_path / f"{name}.svg", tmp_path / f"{name}.pdf")
     svg, pdf = (tmp_path / "first.svg").read_bytes(), (tmp_path / "first.pdf").read_bytes()
     assert svg == (tmp_path / "second.svg").read_bytes()
     assert pdf == (tmp_path / "second.pdf").read_bytes()
@@ -274,6 +278,16 @@ def test_the_efficiency_figure_needs_the_runs_with_several_budgets_and_the_basel
     assert set(runs["backbone"]) == {"r14w16", "r26w64"}
     narrow = runs.query("upstream == 'scenes-small'")
     assert narrow[["backbone", "budget"]].drop_duplicates().to_numpy().tolist() == [["r14w16", "pct100"]]
+
+
+def test_a_study_with_one_budget_has_no_efficiency_figure(tables):
+    with pytest.raises(UserError, match=r"nothing to show\. Add `fractions`"):
+        scale_efficiency.needed(tables[2].query("budget == 'pct100'"), STUDY)
+
+
+def test_an_efficiency_figure_needs_a_baseline(tables):
+    with pytest.raises(UserError, match="`small` backbone and a `narrow` upstream"):
+        scale_efficiency.needed(tables[2], {**STUDY, "roles": {"small": "r14w16"}})
 
 
 def test_lines_differ_in_marker_and_in_lightness():
@@ -331,3 +345,17 @@ def test_one_seed_has_no_spread(tmp_path):
     scale_table.main(**paths, study=STUDY, **outputs)
     assert pd.read_csv(outputs["csv"])["seed_sd"].isna().all()
     assert "| –" in Path(outputs["markdown"]).read_text()
+
+
+# --- The captions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("caption", sorted((Path(__file__).parents[1] / "report").glob("*.rst")), ids=lambda x: x.stem)
+@pytest.mark.parametrize("note", ["", STUDY["note"]])
+def test_captions_are_valid_and_carry_the_tiers_note(caption, note):
+    config = {"tier": "demo", **({"note": note} if note else {})}
+    snakemake = {"config": config, "params": {"study": {**STUDY, "note": note}}}
+    text = jinja2.Template(caption.read_text()).render(snakemake=snakemake)
+    html = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert ("say nothing about medicine" in html) == bool(note)
+    assert ("95 %" in html) == ("confidence" in caption.read_text())

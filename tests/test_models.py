@@ -95,9 +95,13 @@ def test_seed_alone_decides_the_weights():
     assert not torch.equal(first["stem.conv.weight"], other["stem.conv.weight"])
 
 
-def test_convolutions_start_with_the_variance_of_he():
-    weight = build("r26w64", classes=2, seed=0).get_parameter("stages.3.blocks.1.conv2.weight")
-    assert weight.std().item() == pytest.approx((2 / (weight.shape[0] * 9)) ** 0.5, rel=0.02)
+def test_convolutions_start_with_the_variance_of_he_and_norms_as_the_identity():
+    for name, tensor in build("r26w64", classes=2, seed=0).named_parameters():
+        if tensor.ndim == 4 and not name.startswith("head."):
+            fan_out = tensor.shape[0] * tensor.shape[2] * tensor.shape[3]
+            assert tensor.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.15), name
+        elif "norm" in name:
+            assert (tensor == (1 if name.endswith("weight") else 0)).all(), name
 
 
 @pytest.mark.parametrize("backbone", PUBLISHED_SIZES)

@@ -1,6 +1,7 @@
-"""The HyperRule against the numbers that its authors published (big_transfer, bit_hyperrule.py) and the paper's text."""
+"""The HyperRule against its authors' numbers (big_transfer, bit_hyperrule.py) and the paper's text."""
 
 import pytest
+
 from medtransfer.config import Overrides, PretrainedHere
 from medtransfer.training.recipe import hyperrule, learning_rate, resolution, size_class, upstream_rule
 
@@ -11,7 +12,12 @@ LARGE = {500: 0.003, 6001: 3e-4, 12001: 3e-5, 18001: 3e-6}
 
 @pytest.mark.parametrize(
     ("n_images", "rates", "steps", "mixup"),
-    [(19_999, SMALL, 500, 0.0), (20_000, MEDIUM, 10_000, 0.1), (499_999, MEDIUM, 10_000, 0.1), (500_000, LARGE, 20_000, 0.1)],
+    [
+        (19_999, SMALL, 500, 0.0),
+        (20_000, MEDIUM, 10_000, 0.1),
+        (499_999, MEDIUM, 10_000, 0.1),
+        (500_000, LARGE, 20_000, 0.1),
+    ],
 )
 def test_the_released_rule(n_images: int, rates: dict[int, float], steps: int, mixup: float) -> None:
     settings = hyperrule(n_images, "code", Overrides())
@@ -47,7 +53,13 @@ def test_resolutions() -> None:
 
 def test_upstream_training_follows_bit() -> None:
     settings = PretrainedHere.model_validate(
-        {"source": "pretrain", "dataset": "scenes", "resolution": {"resize": 48, "crop": 40}, "steps": 900, "batch": 4096}
+        {
+            "source": "pretrain",
+            "dataset": "scenes",
+            "resolution": {"resize": 48, "crop": 40},
+            "steps": 900,
+            "batch": 4096,
+        }
     )
     rule = upstream_rule(settings)
     assert rule.weight_decay == 1e-4

@@ -1,4 +1,4 @@
-"""The loop: exact micro-batches, masked labels, bit-identical resume, and a stop at the first loss that is not finite."""
+"""The loop: exact micro-batches, masked labels, bit-identical resume, and a stop at a loss that is not finite."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+
 from medtransfer.config import Overrides
 from medtransfer.errors import UserError
 from medtransfer.models.bit import build
@@ -35,7 +36,11 @@ def _examples(n: int = 40, labels: int = 3, channels: int = 1) -> Examples:
 
 
 def _setting(tmp_path: Path, **changes: Any) -> loop.Setting:
-    rule = hyperrule(40, "code", Overrides(steps=changes.pop("steps", 8), batch=16, learning_rate=0.05, mixup=changes.pop("mixup", 0.3)))
+    rule = hyperrule(
+        40,
+        "code",
+        Overrides(steps=changes.pop("steps", 8), batch=16, learning_rate=0.05, mixup=changes.pop("mixup", 0.3)),
+    )
     setting = loop.Setting(
         rule, "multilabel", crop=20, flip=True, seed=3, micro_batch=16, checkpoint=tmp_path / "checkpoint.pt",
         checkpoint_seconds=1e9, identity="one",
@@ -138,7 +143,7 @@ def test_a_failed_save_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: py
 def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path: Path, fabric: Fabric) -> None:
     setting = _setting(tmp_path, checkpoint_seconds=0)
     rule = replace(setting.hyperparameters, learning_rate=1e30)
-    with pytest.raises(UserError, match=r"The loss of step \d+ is (nan|inf) .*the batch began with.*learning_rate"):
+    with pytest.raises(UserError, match=r"The loss of step \d+ is (nan|inf) .*the batch began with.*learning rate"):
         loop.fit(build("r14w16", 3, seed=0), _examples(), replace(setting, hyperparameters=rule), fabric)
     state = checkpoint.load(setting.checkpoint, "one")
     assert state is not None and np.isfinite(state["progress"]["losses"]).all()
@@ -159,7 +164,9 @@ def test_losses_agree_with_torch_and_mask_missing_labels() -> None:
     classes = torch.tensor([0, 3, 2, 1, 1, 0])
     one_hot = torch.nn.functional.one_hot(classes, 4).float()
     expected = torch.nn.CrossEntropyLoss()(logits.detach(), classes)
-    assert multiclass_loss(logits.detach(), one_hot) / count_terms("multiclass", one_hot) == pytest.approx(expected.item())
+    assert multiclass_loss(logits.detach(), one_hot) / count_terms("multiclass", one_hot) == pytest.approx(
+        expected.item()
+    )
 
 
 def test_batches_run_through_every_epoch() -> None:

@@ -1,4 +1,4 @@
-"""A recipe's code does not change unnoticed: the version that re-runs what was made with it must be raised on purpose."""
+"""A recipe's code does not change unnoticed: its version, which re-runs what was made with it, is raised on purpose."""
 
 import ast
 import hashlib
@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from medtransfer import versions
 
+from medtransfer import versions
 from tests.conftest import ROOT
 
 LIBRARY = ROOT / "workflow_scripts" / "medtransfer"

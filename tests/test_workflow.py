@@ -153,7 +153,10 @@ def _with(folder: Path, change: str) -> list[str]:
     [
         ("training.checkpoint_seconds=30.0", set()),
         ("training.memory_mb=4000", set()),
-        ("note=Another note", {"claims", "scale_performance", "scale_efficiency", "scale_table", "run_table", "results"}),
+        (
+            "note=Another note",
+            {"claims", "scale_performance", "scale_efficiency", "scale_table", "run_table", "results"},
+        ),
         ("tasks.chest5.subgroups={view: null}", {"metrics"}),
         ("metrics.replicates=200", {"metrics"}),
         ("recipe.overrides.learning_rate=0.02", {"finetune"}),

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
 from medtransfer.cohorts import check_cohort
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv, write_parquet

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from lightning_fabric import Fabric
+
 from medtransfer.cohorts import select, targets
 from medtransfer.config import Recipe, Resolution, Task
 from medtransfer.files import write_json, write_parquet

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from medtransfer.datasets.base import reader
+
+from medtransfer.datasets import reader
 from medtransfer.files import write_csv, write_json
 from medtransfer.imaging.store import build_store, store_digest
 from medtransfer.logs import step_log
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(
-    dataset: str, raw: str, listed: str, size: int, workers: int, images: str, facts: str, rejected: str
-) -> None:
+def main(dataset: str, raw: str, listed: str, size: int, workers: int, images: str, facts: str, rejected: str) -> None:
     """Build the image store of a dataset at one size.
 
     Args:
@@ -34,9 +33,7 @@ def main(
     print(f"{dataset}: {len(paths) - len(failures)} of {len(paths)} images decoded", file=sys.stderr)
     write_json(store_digest(Path(images)), facts)
     write_csv(
-        pd.DataFrame(
-            [(row, paths[row], reason) for row, reason in failures], columns=["row", "file", "reason"]
-        ),
+        pd.DataFrame([(row, paths[row], reason) for row, reason in failures], columns=["row", "file", "reason"]),
         rejected,
     )
 

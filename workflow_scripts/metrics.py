@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
 from medtransfer.files import write_parquet
 from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import evaluate
@@ -34,7 +35,8 @@ def main(
     demographics = pd.concat(
         [_demographics(name, path, list(task["subgroups"])) for name, path in cohorts.items()], ignore_index=True
     )
-    measured, replicated = [], []
+    measured: list[pd.DataFrame] = []
+    replicated: list[pd.DataFrame] = []
     for seed, path in predictions.items():
         tables = evaluate(pd.read_parquet(path), demographics, **task, **settings)
         for table, collected in zip(tables, (measured, replicated), strict=True):

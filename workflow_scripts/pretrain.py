@@ -3,11 +3,12 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from lightning_fabric import Fabric
+
 from medtransfer.config import PretrainedHere
 from medtransfer.errors import UserError
 from medtransfer.files import write_json

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medtransfer.datasets.base import ABSENT, reader
+from medtransfer.datasets import reader
+from medtransfer.datasets.base import ABSENT
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv, write_parquet
 from medtransfer.logs import step_log

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
 from medtransfer.files import write_csv, write_parquet
 from medtransfer.logs import step_log
 from medtransfer.runs import KEYS

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
 from medtransfer.config import load
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
 from medtransfer.cohorts import select, targets
 from medtransfer.config import Task
 from medtransfer.errors import UserError

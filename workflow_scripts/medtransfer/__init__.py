@@ -1,1 +1,1 @@
-"""Transfer learning at scale for medical imaging: the library behind the workflow's scripts; it knows nothing of Snakemake."""
+"""Transfer learning at scale for medical imaging: the library, which knows nothing of Snakemake."""

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from medtransfer.config import Task
+from medtransfer.datasets._splits import check_splits
 from medtransfer.errors import UserError
 
 REQUIRED = ("image_id", "patient_id", "study_id", "path", "split")
@@ -20,17 +21,14 @@ def check_cohort(cohort: pd.DataFrame, dataset: str) -> None:
     if missing := [column for column in (*REQUIRED, "row") if column not in cohort]:
         raise UserError(f"Cohort {dataset}: lacks the columns {missing}; it has {list(cohort)}.")
     if (twice := cohort["image_id"][cohort["image_id"].duplicated()]).size:
-        raise UserError(f"Cohort {dataset}: {len(twice)} image ids occur more than once, the first is {twice.iloc[0]!r}.")
-    if strange := set(cohort["split"].unique()) - set(SPLITS):
-        raise UserError(f"Cohort {dataset}: column split holds {sorted(map(str, strange))}; allowed: {', '.join(SPLITS)}.")
-    splits = cohort.groupby("patient_id")["split"].nunique()
-    if (shared := splits[splits > 1]).size:
-        patient = shared.index[0]
-        where = sorted(cohort.loc[cohort["patient_id"] == patient, "split"].unique())
         raise UserError(
-            f"Cohort {dataset}: {len(shared)} patients stand in more than one split; the first, {patient!r}, in {where}. "
-            "Scores of such a split are not honest: correct the dataset's split files."
+            f"Cohort {dataset}: {len(twice)} image ids occur more than once, the first is {twice.iloc[0]!r}."
         )
+    if strange := set(cohort["split"].unique()) - set(SPLITS):
+        raise UserError(
+            f"Cohort {dataset}: column split holds {sorted(map(str, strange))}; allowed: {', '.join(SPLITS)}."
+        )
+    check_splits(cohort)
     for label in label_columns(cohort):
         if not cohort[label].dropna().isin([0, 1]).all():
             raise UserError(f"Cohort {dataset}: label {label} holds values other than 1, 0 and missing.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from medtransfer.datasets.base import known_datasets
+from medtransfer.datasets import known_datasets
 from medtransfer.errors import UserError
 from medtransfer.models.catalogue import BACKBONES
 
@@ -238,9 +238,9 @@ class Config(Section):
     upstreams: dict[Name, Annotated[PretrainedHere | Released, Field(discriminator="source")]] = {}
     """What networks can be pre-trained on, by name."""
     recipe: Recipe = Recipe()
-    """How runs are fine-tuned."""
+    """The HyperRule and the deviations from it."""
     training: Training = Training()
-    """Where and how exactly training computes."""
+    """Devices, number format, threads and memory of training."""
     metrics: Metrics = Metrics()
     """How predictions are measured."""
     studies: Annotated[dict[Name, Study], Field(min_length=1)]
@@ -311,7 +311,9 @@ def load(content: dict[str, Any], source: str) -> Config:
         return Config.model_validate(content)
     except ValidationError as error:
         lines = [line for problem in error.errors() for line in _explain(dict(problem))]
-        raise UserError("\n".join(["The configuration cannot be used:", *(f"  {source}: {x}" for x in lines)])) from None
+        raise UserError(
+            "\n".join(["The configuration cannot be used:", *(f"  {source}: {x}" for x in lines)])
+        ) from None
 
 
 def _explain(problem: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from medtransfer.errors import UserError
 
@@ -17,7 +18,7 @@ def step_log(path: str) -> Iterator[None]:
     log and on the terminal.
     """
     terminal = os.dup(2)
-    with open(path, "w") as log:
+    with Path(path).open("w") as log:
         os.dup2(log.fileno(), 2)
         sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     try:

@@ -1,7 +1,7 @@
 """The run table: every fine-tuning that a configuration asks for, once, with the studies that use it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from medtransfer.config import NO_UPSTREAM, Config, Grid
@@ -45,7 +45,7 @@ def run_table(config: Config) -> list[Run]:
             studies = users.setdefault(run, [])
             if study not in studies:
                 studies.append(study)
-    return [Run(*(getattr(run, key) for key in KEYS), studies=tuple(studies)) for run, studies in users.items()]
+    return [replace(run, studies=tuple(studies)) for run, studies in users.items()]
 
 
 def _combinations(grid: Grid) -> Iterator[Run]:

@@ -59,7 +59,7 @@ def _read_batch(folder: RawFolder, path: Path, part: str, classes: list[str]) ->
 
 
 def _read_parquet(folder: RawFolder, path: Path, part: str) -> pd.DataFrame:
-    columns = pq.read_schema(path).names
+    columns = _checked(pq.read_schema, path).names
     lacking = {"image_bytes", "label_name"} - set(columns)
     if lacking:
         raise UserError(f"{path} lacks the columns {', '.join(sorted(lacking))}. It has: {', '.join(columns)}.")

@@ -1,18 +1,11 @@
-"""What every reader shares: its result, the registry, and the way from listed rows to a cohort table."""
+"""What every reader shares: its result, and the way from listed rows to a cohort table."""
 
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from pkgutil import iter_modules
-from types import ModuleType
-from typing import Any
 
 import pandas as pd
 
-import medtransfer.datasets
 from medtransfer.datasets._raw import Images
 from medtransfer.datasets._splits import check_splits
-from medtransfer.errors import UserError
 
 ABSENT = "file not found"  # the reason for a listed image that is not on disk
 OPTIONAL = ("uncertain", "sex", "age", "view", "site", "skin_type", "class_name")
@@ -24,31 +17,6 @@ class Reading:
 
     table: pd.DataFrame
     rejected: pd.DataFrame
-
-
-def known_datasets() -> list[str]:
-    """Names of the datasets that have a reader, without importing any."""
-    modules = iter_modules(medtransfer.datasets.__path__)
-    return sorted(module.name for module in modules if not module.name.startswith("_") and module.name != "base")
-
-
-def reader(dataset: str) -> ModuleType:
-    """The module that reads a dataset: constants `LABELS`, `CHANNELS` and `read(raw) -> Reading`.
-
-    Raises UserError for an unknown dataset.
-    """
-    if dataset not in known_datasets():
-        raise UserError(f"There is no reader for the dataset '{dataset}'. Known: {', '.join(known_datasets())}.")
-    return import_module(f"medtransfer.datasets.{dataset}")
-
-
-def missing_raw_message(card: dict[str, Any], raw: Path) -> str:
-    """What to tell someone whose raw folder is not there, from the dataset's card."""
-    files = "\n".join(f"  {file}" for file in card["layout"])
-    return (
-        f"{card['title']} was looked for in {raw}, which is not there.\n"
-        f"Get it from {card['home']} ({card['access']}) and unpack it there as:\n{files}"
-    )
 
 
 def assemble(listing: pd.DataFrame, labels: tuple[str, ...], images: Images, table: str) -> Reading:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medtransfer.datasets._raw import RawFolder, read_table, stem
+from medtransfer.datasets._raw import RawFolder, read_table
 from medtransfer.datasets._tidy import tidy_age, tidy_sex
 from medtransfer.datasets.base import Reading, assemble
 
@@ -54,16 +54,16 @@ def read(raw: Path) -> Reading:
         parts.append(read_table(test, {"file": "Path"}, optional=DESCRIPTION | FINDINGS).assign(split="test"))
     rows = pd.concat(parts, ignore_index=True)
 
-    place = rows["file"].str.extract(r"(?P<patient>patient\d+)/(?P<study>study\d+)/[^/]+$")
+    place = rows["file"].str.extract(r"(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<film>[^/.]+)[^/]*$")
+    study_id = place["patient"] + "_" + place["study"]
     values = rows[list(LABELS)].apply(partial(pd.to_numeric, errors="coerce"))
     odd = (values.isna() & (rows[list(LABELS)] != "")) | ~(values.isna() | values.isin([1, 0, -1]))
-    lateral = rows["side"].str.casefold().where(rows["side"] != "", rows["file"].str.extract(r"_(\w+)\.", expand=False))
+    side = rows["side"].str.casefold().where(rows["side"] != "", rows["file"].str.extract(r"_(\w+)\.", expand=False))
+    lateral, projection = side == "lateral", rows["projection"].str.upper()
     listing = rows.assign(
-        image_id=(place["patient"] + "_" + place["study"] + "_" + rows["file"].str.split("/").str[-1].map(stem)).fillna(
-            ""
-        ),
+        image_id=study_id + "_" + place["film"],
         patient_id=place["patient"],
-        study_id=place["patient"] + "_" + place["study"],
+        study_id=study_id,
         reason=np.select(
             [place["patient"].isna(), odd.any(axis=1)],
             ["path without patient and study", "a finding that is not 1, 0, -1 or blank"],
@@ -72,9 +72,7 @@ def read(raw: Path) -> Reading:
         uncertain=_joined_names(values == -1),
         sex=tidy_sex(rows["sex"]),
         age=tidy_age(rows["age"]),
-        view=rows["projection"]
-        .where(rows["projection"].isin(["AP", "PA"]), "frontal")
-        .mask(lateral == "lateral", "lateral"),
+        view=np.select([lateral, projection.isin(["AP", "PA"])], ["lateral", projection], default="frontal"),
         **values.where(values != -1).astype("Float64"),
     )
     return assemble(listing, LABELS, folder.images(DEPTH), ", ".join(table.name for table in tables.values()))

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from medtransfer.metrics.bootstrap import percentile_interval
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -17,8 +19,8 @@ def mean_over_seeds(
     sqrt(k / (k - 1)) (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 2.3).
 
     With two or three seeds the spread between seeds is itself hardly known, and the interval covers less than it
-    says; with one seed it speaks of patients alone. Replicates in which a seed's metric is undefined (NaN) are left
-    out.
+    says; with one seed it speaks of patients alone. A replicate in which a seed's metric is undefined (NaN) is itself
+    undefined; `percentile_interval` says what then becomes of the bounds.
 
     Args:
         values: Bootstrap replicates [seeds, replicates], paired along the second axis.
@@ -27,18 +29,13 @@ def mean_over_seeds(
         generator: Draws the seeds.
 
     Returns:
-        Mean of `point`, lower and upper bound; the bounds are NaN when no replicate is defined.
+        Mean of `point`, lower and upper bound.
     """
     if values.ndim != 2 or point.shape != values.shape[:1]:
         raise ValueError(f"values {values.shape} and point {point.shape} do not hold the same seeds")
-    defined = values[:, np.isfinite(values).all(axis=0)]
-    if defined.size == 0:
-        return float(point.mean()), np.nan, np.nan
-    seeds = len(point)
-    means = defined.mean(axis=0)
+    seeds, means = len(point), values.mean(axis=0)
     if seeds > 1:
-        deviations = (defined - means) * np.sqrt(seeds / (seeds - 1))
-        drawn = generator.integers(seeds, size=defined.shape)
+        deviations = (values - means) * np.sqrt(seeds / (seeds - 1))
+        drawn = generator.integers(seeds, size=values.shape)
         means = means + np.take_along_axis(deviations, drawn, axis=0).mean(axis=0)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(point.mean()), float(low), float(high)
+    return float(point.mean()), *percentile_interval(means, confidence)

@@ -25,7 +25,7 @@ def build(backbone: str, classes: int, seed: int) -> ResNetV2:
     Args:
         backbone: A name of `catalogue.BACKBONES`.
         classes: Number of logits, at least 1.
-        seed: Alone decides the weights of the body; torch's global generator is neither used nor moved.
+        seed: Alone decides the weights of the body; torch's global generator is left as it was.
 
     Raises:
         UserError: There is no such backbone.

@@ -9,8 +9,9 @@ def activation_bytes_per_image(backbone: str, classes: int, size: int) -> int:
     """Bytes that one more float32 training image of size x size pixels keeps in memory for the backward pass.
 
     These are the activations that autograd saves, without what does not grow with the batch: weights, their
-    standardised copies, gradients and momentum; nor does it count what single operations need while they run.
-    In bfloat16 an image takes half as much; autocast keeps some tensors in float32 and lies between.
+    standardised copies, gradients and momentum. Nor does it count what single operations need while they run: on a CPU,
+    a training step of r14w32, r26w64 or r50x1 at 224 pixels took 1.4 to 1.5 times as much at its peak. In bfloat16 an
+    image takes half as much; autocast keeps some tensors in float32 and lies between.
 
     Raises:
         UserError: There is no such backbone.

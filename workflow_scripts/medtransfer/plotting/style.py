@@ -44,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "medtransfer",
     "savefig.dpi": 200,
 }
+HEADING: dict[str, Any] = {"x": 0.01, "ha": "left", "fontweight": "bold", "fontsize": 8}
 
 
 @dataclass(frozen=True)

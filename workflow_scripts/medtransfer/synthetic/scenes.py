@@ -1,6 +1,6 @@
 """Natural-like scenes for pre-training, drawn by formula: textured shapes in light, in front of a textured ground.
 
-A class is a family of shapes with a family of surfaces (8 x 5 = 40), seen at any place, size, turn, colour and
+A class is a family of shapes with a family of surfaces (8 x 5 = 40), of any size, place, colour, slant and
 light, partly hidden by clutter of other classes' shapes. What tells classes apart are edges, corners, blobs and
 textures at several scales, the features that transfer. Pre-training on images made by formula instead of
 photographs goes back to FractalDB (Kataoka et al. 2020, arXiv 2101.08515).
@@ -94,18 +94,17 @@ def write(raw: Path, patients: int, size: int, seed: int) -> None:
 def scene(name: str, size: int, rng: np.random.Generator) -> Field:
     """One image of class `name` (of `CLASSES`), [size, size, 3] in 0..1."""
     x, y = grid(size)
-    ground = _colour(rng)
-    image = ground * (1 + 0.25 * texture(rng, size, rng.choice((3, 6, 12)))[..., None])
-    horizon = rng.uniform(-0.5, 1.2)
-    image = image + edge(y - horizon, 0.08)[..., None] * (_colour(rng) - ground)
-    for _ in range(int(rng.integers(1, 4))):
-        image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.3), 0.9, rng)
-    image = _put(image, name, rng.uniform(0.4, 0.75), 0.35, rng)
-    if rng.random() < 0.5:
-        image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.25), 0.8, rng)
+    ground, sky = _colours(rng, contrast=0.1)
+    image = ground * (1 + 0.12 * texture(rng, size, rng.choice((3, 6, 12)))[..., None])
+    image = image + edge(rng.uniform(-1.2, 0.5) - y, 0.08)[..., None] * (sky - ground)
+    for _ in range(int(rng.integers(0, 3))):
+        image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.25), 0.9, rng)
+    image = _put(image, name, rng.uniform(0.5, 0.85), 0.2, rng)
+    if rng.random() < 0.4:
+        image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.22), 0.8, rng)
     turn = rng.uniform(0, 2 * np.pi)
-    light = 1 + rng.uniform(0, 0.4) * (np.cos(turn) * x + np.sin(turn) * y)
-    image = image * light[..., None] + rng.uniform(0, 0.05) * rng.standard_normal(image.shape, dtype=np.float32)
+    light = 1 + rng.uniform(0, 0.3) * (np.cos(turn) * x + np.sin(turn) * y)
+    image = image * light[..., None] + rng.uniform(0, 0.03) * rng.standard_normal(image.shape, dtype=np.float32)
     return np.clip(image, 0, 1).astype(np.float32)
 
 
@@ -113,14 +112,14 @@ def _put(image: Field, name: str, radius: float, spread: float, rng: np.random.G
     """Put an object before what is there, lit from one side, with a shadow beneath."""
     size = len(image)
     surface, shape = name.split("_")
-    turn, shift = rng.uniform(0, 2 * np.pi), (rng.uniform(-spread, spread), rng.uniform(-spread, spread))
+    turn, shift = rng.normal(0, 0.4), (rng.uniform(-spread, spread), rng.uniform(-spread, spread))
     x, y = placed(size, turn, shift, radius)
     x = x * rng.uniform(0.8, 1.25)
     level = SHAPES[shape](x, y)
     soft = 4 / (radius * size)
     inside = edge(level, soft)[..., None]
     shadow = np.roll(edge(level + 0.1, 0.6), (size // 24, size // 32), (0, 1))[..., None]
-    paint, second = _colour(rng), _colour(rng)
+    paint, second = _colours(rng, contrast=0.35)
     pattern = 0.5 + 0.5 * SURFACES[surface](x, y, rng)[..., None]
     body = (paint + pattern * (second - paint)) * (0.75 + 0.25 * (np.cos(turn) * x - np.sin(turn) * y))[..., None]
     body = body + 0.15 * np.clip(level, 0, 1)[..., None]
@@ -128,7 +127,9 @@ def _put(image: Field, name: str, radius: float, spread: float, rng: np.random.G
     return image + inside * (body - image)
 
 
-def _colour(rng: np.random.Generator) -> Field:
-    """A random colour, more often dull than bright."""
-    grey = rng.uniform(0.15, 0.85)
-    return (grey + rng.normal(0, 0.13, 3)).clip(0, 1).astype(np.float32)
+def _colours(rng: np.random.Generator, contrast: float) -> tuple[Field, Field]:
+    """Two colours, more often dull than bright, whose greys differ by at least `contrast`."""
+    low = rng.uniform(0.1, 0.9 - contrast)
+    greys = rng.permutation((low, rng.uniform(low + contrast, 0.95)))
+    first, second = ((grey + rng.normal(0, 0.12, 3)).clip(0, 1).astype(np.float32) for grey in greys)
+    return first, second

@@ -53,8 +53,8 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
 
     Args:
         path: Checkpoint file; it need not exist.
-        identity: A digest of all that the run depends on. A checkpoint of another identity (the configuration has changed since)
-            is of no use and is not resumed from.
+        identity: A digest of all that the run depends on. A checkpoint of another identity, from before the
+            configuration changed, is not resumed from.
     """
     if not path.exists():
         return None

@@ -146,7 +146,9 @@ def _step(
     started = time.monotonic()
     optimizer.step()
     progress.step_seconds += time.monotonic() - started
-    return fabric.all_reduce(total, reduce_op="sum") if fabric.world_size > 1 else total
+    if fabric.world_size > 1:
+        torch.distributed.all_reduce(total)
+    return total
 
 
 def _inputs(
@@ -184,8 +186,8 @@ def _check(pending: list[torch.Tensor], progress: Progress, examples: Examples, 
             batch = batch_indices(len(examples), setting.hyperparameters.batch, step, setting.seed)
             raise UserError(
                 f"The loss of step {step} is {loss} at learning rate {learning_rate(setting.hyperparameters, step):g}; "
-                f"the batch began with the training rows {batch[:8].tolist()}. Lower recipe.overrides.learning_rate, or "
-                f"look at those images. The last good state, if one was saved, is {setting.checkpoint}."
+                f"the batch began with the training rows {batch[:8].tolist()}. Lower the learning rate, or look at "
+                f"those images. The last good state, if one was saved, is {setting.checkpoint}."
             )
     progress.losses += losses
 

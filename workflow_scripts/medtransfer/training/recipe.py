@@ -61,7 +61,7 @@ def hyperrule(n_images: int, variant: Variant, overrides: Overrides) -> Hyperpar
         overrides: Named deviations; each is repeated in `deviations`. New `steps` stretch the schedule evenly.
     """
     size = size_class(n_images)
-    schedule = CODE_SCHEDULES[size]
+    schedule: tuple[int, ...] = CODE_SCHEDULES[size]
     if variant == "paper":
         steps = schedule[-1]
         schedule = (schedule[0], *(round(drop * steps) for drop in PAPER_DROPS), steps)
