@@ -55,7 +55,7 @@ bench: $(READY)  ## measure speed, side by side
 # The companions of a CUDA torch are left out: torch itself names the ones it needs.
 lock: $(VENV)/.ready  ## resolve requirements.in anew
 	$(BIN)/uv pip install --python $(BIN)/python --upgrade -r requirements.in
-	$(BIN)/uv pip freeze --python $(BIN)/python | grep -viE '^(uv|nvidia-.*|cuda-.*|triton)==' | sed -E 's/\+[a-z0-9.]+$$//; s/ @ .*//' > requirements.lock.new
+	$(BIN)/uv pip freeze --python $(BIN)/python | grep -viE '^(pip|uv|nvidia-.*|cuda-.*|triton)==' | sed -E 's/\+[a-z0-9.]+$$//; s/ @ .*//' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:  ## remove what the demo made

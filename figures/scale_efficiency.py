@@ -19,6 +19,7 @@
 # upstreams that were trained with one budget alone are not shown, but for the baseline.
 
 # %%
+import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ def draw_task(block: SubFigure, numbers: pd.DataFrame, study: Study, looks: dict
         panel.set_title(f"{backbone}, {names.parameters(study['backbones'][backbone])}", loc="left")
     for row, (cohort, part) in zip(axes, cohorts.items(), strict=True):
         n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
-        row[0].set_ylabel(f"{names.title(cohort, study)}\n{shift}, {n:,} images", fontsize=6)
+        title = textwrap.fill(names.title(cohort, study), 20)
+        row[0].set_ylabel(f"{title}\n{shift}, {n:,} images", fontsize=6)
         reference = baseline(part[part["seed"] == ALL_SEEDS], study)["value"]
         for panel, backbone in zip(row, backbones, strict=True):
             draw_backbone(panel, part[part["backbone"] == backbone], looks)
@@ -131,7 +133,7 @@ def main(metrics: str, replicates: str, completeness: str, study: Study, csv: st
 
 
 # %%
-if "snakemake" in globals():
+if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
             snakemake.input.metrics,

@@ -18,6 +18,7 @@
 # pre-trained on. All runs saw the whole training cohort.
 
 # %%
+import textwrap
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -62,7 +63,8 @@ def draw_task(row: SubFigure, numbers: pd.DataFrame, columns: int, study: Study,
     axes[0].set_ylabel(names.METRICS[facts["primary_metric"]])
     for panel, (cohort, part) in zip(axes, cohorts.items(), strict=False):
         n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
-        panel.set_title(f"{names.title(cohort, study)} ({shift})\n{n:,} test images", loc="left")
+        title = textwrap.fill(f"{names.title(cohort, study)} ({shift})", 120 // columns)
+        panel.set_title(f"{title}\n{n:,} test images", loc="left")
         draw_cohort(panel, part, study, looks)
     for unused in axes[len(cohorts) :]:
         unused.set_axis_off()
@@ -92,7 +94,7 @@ def main(metrics: str, replicates: str, completeness: str, study: Study, csv: st
 
 
 # %%
-if "snakemake" in globals():
+if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
             snakemake.input.metrics,

@@ -88,7 +88,7 @@ def main(metrics: str, replicates: str, completeness: str, study: Study, csv: st
 
 
 # %%
-if "snakemake" in globals():
+if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
             snakemake.input.metrics,

@@ -36,6 +36,11 @@ for run in RUNS:
 CELL = "{task}/{backbone}/{upstream}/{initialisation}/{budget}"
 
 
+def card(dataset):
+    """What is known of a dataset: title, home, licence, layout."""
+    return yaml.safe_load((Path(workflow.basedir) / "config" / "datasets" / f"{dataset}.yaml").read_text())
+
+
 def raw_folder(wildcards):
     """A dataset's raw files: drawn by the workflow, or lying where the user has put them."""
     dataset = wildcards.dataset
@@ -43,8 +48,7 @@ def raw_folder(wildcards):
         return f"{RESULTS}/raw/{dataset}"
     folder = Path(CONFIG.raw_root) / dataset
     if not folder.is_dir() and not Path(f"{RESULTS}/cohorts/{dataset}.parquet").exists():
-        card = yaml.safe_load((Path(workflow.basedir) / "config" / "datasets" / f"{dataset}.yaml").read_text())
-        raise WorkflowError(missing_raw_message(card, folder))
+        raise WorkflowError(missing_raw_message(card(dataset), folder))
     return ancient(str(folder))
 
 
@@ -184,6 +188,7 @@ def study_settings(study):
             task: CONFIG.tasks[task].model_dump(include={"title", "primary_metric", "id_cohort"}) for task in tasks
         },
         "backbones": {backbone: parameter_count(backbone) for backbone in backbones},
+        "titles": {dataset: card(dataset)["title"] for task in tasks for dataset in task_datasets(task)},
         "upstreams": list(dict.fromkeys(upstream for grid in grids for upstream in grid.upstreams)),
         "roles": dict(CONFIG.studies[study].roles),
         "confidence": CONFIG.metrics.confidence,

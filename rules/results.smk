@@ -58,7 +58,7 @@ rule results:
     output:
         metrics="<results>/metrics.parquet",
         replicates="<results>/replicates.parquet",
-        completeness="<results>/completeness.csv",
+        completeness=report("<results>/completeness.csv", caption="../report/completeness.rst", category="Provenance"),
     log:
         "<logs>/results.log",
     resources:

@@ -8,15 +8,26 @@ from medtransfer.metrics.bootstrap import percentile_interval
 Floats = npt.NDArray[np.float64]
 
 
+def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
+    """Means over seeds [replicates] in a two-way bootstrap (patients × seeds).
+
+    Column b of `values` [seeds, replicates] holds the metric of every seed on one and the same draw of patients. In
+    each of them the seeds are drawn anew as well. A mean of k values that are drawn from k varies too little by the
+    factor (k - 1) / k; the deviations between seeds are therefore stretched by sqrt(k / (k - 1)) (Davison & Hinkley
+    1997, Bootstrap Methods and their Application, section 2.3). One seed is taken as it is.
+    """
+    seeds, means = len(values), values.mean(axis=0)
+    if seeds == 1:
+        return means
+    deviations = (values - means) * np.sqrt(seeds / (seeds - 1))
+    drawn = generator.integers(seeds, size=values.shape)
+    return means + np.take_along_axis(deviations, drawn, axis=0).mean(axis=0)
+
+
 def mean_over_seeds(
     values: Floats, point: Floats, confidence: float, generator: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Mean over seeds and its percentile interval from a two-way bootstrap (patients × seeds).
-
-    Column b of `values` holds the metric of every seed on one and the same draw of patients. In each of them the
-    seeds are drawn anew as well, and the interval is that of the resulting means. A mean of k values that are drawn
-    from k varies too little by the factor (k - 1) / k; the deviations between seeds are therefore stretched by
-    sqrt(k / (k - 1)) (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 2.3).
+    """Mean over seeds and the percentile interval of `resampled_means`.
 
     With two or three seeds the spread between seeds is itself hardly known, and the interval covers less than it
     says; with one seed it speaks of patients alone. A replicate in which a seed's metric is undefined (NaN) is itself
@@ -33,9 +44,4 @@ def mean_over_seeds(
     """
     if values.ndim != 2 or point.shape != values.shape[:1]:
         raise ValueError(f"values {values.shape} and point {point.shape} do not hold the same seeds")
-    seeds, means = len(point), values.mean(axis=0)
-    if seeds > 1:
-        deviations = (values - means) * np.sqrt(seeds / (seeds - 1))
-        drawn = generator.integers(seeds, size=values.shape)
-        means = means + np.take_along_axis(deviations, drawn, axis=0).mean(axis=0)
-    return float(point.mean()), *percentile_interval(means, confidence)
+    return float(point.mean()), *percentile_interval(resampled_means(values, generator), confidence)

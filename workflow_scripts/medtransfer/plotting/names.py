@@ -13,7 +13,7 @@ METRICS = {
 
 def title(name: str, study: Study) -> str:
     """The title of a cohort or upstream: the study's if it gives one, else the name itself."""
-    known = {NO_UPSTREAM: "random weights", **study.get("titles", {})}
+    known = {NO_UPSTREAM: "nothing (random weights)", **study.get("titles", {})}
     return known.get(name, name)
 
 

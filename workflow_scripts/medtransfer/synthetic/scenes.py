@@ -1,7 +1,7 @@
 """Natural-like scenes for pre-training, drawn by formula: textured shapes in light, in front of a textured ground.
 
-A class is a family of shapes with a family of surfaces (8 x 5 = 40), of any size, place, colour, slant and
-light, partly hidden by clutter of other classes' shapes. What tells classes apart are edges, corners, blobs and
+A class is a family of shapes with a family of surfaces (8 x 5 = 40), of any size, place, slant and light, partly
+hidden by clutter of other classes' shapes. As in nature a class leans to a hue, without being told by it alone. What tells classes apart are edges, corners, blobs and
 textures at several scales, the features that transfer. Pre-training on images made by formula instead of
 photographs goes back to FractalDB (Kataoka et al. 2020, arXiv 2101.08515).
 
@@ -99,7 +99,7 @@ def scene(name: str, size: int, rng: np.random.Generator) -> Field:
     image = image + edge(rng.uniform(-1.2, 0.5) - y, 0.08)[..., None] * (sky - ground)
     for _ in range(int(rng.integers(0, 3))):
         image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.25), 0.9, rng)
-    image = _put(image, name, rng.uniform(0.5, 0.85), 0.2, rng)
+    image = _put(image, name, rng.uniform(0.6, 0.95), 0.15, rng)
     if rng.random() < 0.4:
         image = _put(image, str(rng.choice(CLASSES)), rng.uniform(0.12, 0.22), 0.8, rng)
     turn = rng.uniform(0, 2 * np.pi)
@@ -119,12 +119,19 @@ def _put(image: Field, name: str, radius: float, spread: float, rng: np.random.G
     soft = 4 / (radius * size)
     inside = edge(level, soft)[..., None]
     shadow = np.roll(edge(level + 0.1, 0.6), (size // 24, size // 32), (0, 1))[..., None]
-    paint, second = _colours(rng, contrast=0.35)
+    paint, second = (np.clip(colour + _lean(name), 0, 1) for colour in _colours(rng, contrast=0.35))
     pattern = 0.5 + 0.5 * SURFACES[surface](x, y, rng)[..., None]
     body = (paint + pattern * (second - paint)) * (0.75 + 0.25 * (np.cos(turn) * x - np.sin(turn) * y))[..., None]
     body = body + 0.15 * np.clip(level, 0, 1)[..., None]
     image = image * (1 - 0.35 * shadow)
     return image + inside * (body - image)
+
+
+def _lean(name: str) -> Field:
+    """The tint [3] that a class leans to, around the hue circle in the order of `CLASSES`."""
+    turn = 2 * np.pi * CLASSES.index(name) / len(CLASSES)
+    phases = turn + 2 * np.pi / 3 * np.arange(3)
+    return (0.15 * np.cos(phases)).astype(np.float32)
 
 
 def _colours(rng: np.random.Generator, contrast: float) -> tuple[Field, Field]:

@@ -1,0 +1,407 @@
+"""Metrics and their intervals: equal to scikit-learn's, and to a plain bootstrap that repeats rows."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    roc_auc_score,
+)
+
+from medtransfer.errors import UserError
+from medtransfer.metrics.accuracy import accuracy, recalls
+from medtransfer.metrics.bootstrap import patient_counts, percentile_interval
+from medtransfer.metrics.evaluate import evaluate
+from medtransfer.metrics.ranking import BLOCK, auc, average_precision
+from tests.conftest import ROOT
+
+LABELS = ["edema", "effusion", "fracture"]
+CLASSES = ["mel", "nv", "bcc", "ak"]
+METRICS = ["auc", "average_precision", "accuracy", "balanced_accuracy"]
+SETTINGS: dict[str, Any] = {"replicates": 100, "confidence": 0.9, "seed": 3, "min_group": 10}
+
+
+def by_scikit_learn(metric: Any, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> list[float]:
+    """One call for each weighting, NaN where a class has no weight."""
+    results = []
+    for drawn in weights:
+        kept = ~np.isnan(targets) & (drawn > 0)
+        both = len(set(targets[kept])) == 2
+        results.append(metric(targets[kept], scores[kept], sample_weight=drawn[kept]) if both else np.nan)
+    return results
+
+
+def close(left: Any, right: Any) -> None:
+    np.testing.assert_allclose(np.asarray(left, float), np.asarray(right, float), rtol=0, atol=1e-12)
+
+
+# --- areas under curves --------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-3, 3), st.sampled_from([0.0, 1.0, np.nan]), st.lists(st.integers(0, 3), min_size=2, max_size=2)
+        ),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_areas_equal_scikit_learn_with_ties_missing_targets_and_any_counts(images: list[Any]) -> None:
+    scores, targets, weights = (np.array(column, dtype=float) for column in zip(*images, strict=True))
+    close(auc(scores, targets, weights.T), by_scikit_learn(roc_auc_score, scores, targets, weights.T))
+    expected = by_scikit_learn(average_precision_score, scores, targets, weights.T)
+    close(average_precision(scores, targets, weights.T), expected)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 16], ids=["five scores", "heavy ties", "some ties", "no ties"])
+@pytest.mark.parametrize("prevalence", [0.01, 0.2, 0.5, 0.99])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_areas_equal_scikit_learn_over_many_blocks(decimals: int, prevalence: float, order: Any) -> None:
+    rng = np.random.default_rng(1)
+    images = 20 * BLOCK + 7
+    scores = rng.normal(size=images).round(decimals)
+    targets = np.where(rng.random(images) < 0.1, np.nan, rng.random(images) < prevalence)
+    weights = np.asarray(rng.poisson(1, size=(3, images)), dtype=np.uint8, order=order)
+    close(auc(scores, targets, weights), by_scikit_learn(roc_auc_score, scores, targets, weights))
+    expected = by_scikit_learn(average_precision_score, scores, targets, weights)
+    close(average_precision(scores, targets, weights), expected)
+
+
+def test_a_network_that_says_the_same_of_every_image_has_an_auc_of_one_half() -> None:
+    targets = np.repeat([0.0, 1.0], 5 * BLOCK)
+    weights = np.full((2, len(targets)), 200, dtype=np.uint8)
+    assert auc(np.zeros(len(targets)), targets, weights).tolist() == [0.5, 0.5]
+    assert average_precision(np.zeros(len(targets)), targets, weights).tolist() == [0.5, 0.5]
+
+
+def test_scores_may_be_infinite_and_order_alone_matters_to_the_auc() -> None:
+    scores = np.array([-np.inf, 0.1, 0.2, np.inf])
+    assert auc(scores, np.array([0.0, 1, 0, 1]), np.ones((1, 4), dtype=np.uint8)) == [0.75]
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, np.nan])
+def test_areas_of_one_class_alone_are_undefined(target: float) -> None:
+    arguments = np.arange(4.0), np.full(4, target), np.ones((2, 4), dtype=np.uint8)
+    assert np.isnan(auc(*arguments)).all() and np.isnan(average_precision(*arguments)).all()
+
+
+def test_accuracies_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(2)
+    truth, guess = rng.integers(4, size=(2, 300))
+    weights = rng.poisson(1, size=(5, 300)).astype(np.uint8)
+    close(accuracy(truth == guess, weights), [accuracy_score(truth, guess, sample_weight=drawn) for drawn in weights])
+    balanced = recalls(truth == guess, truth == np.arange(4)[:, None], weights).mean(axis=0)
+    close(balanced, [balanced_accuracy_score(truth, guess, sample_weight=drawn) for drawn in weights])
+
+
+# --- draws and intervals -------------------------------------------------------------------------------------------
+
+
+def test_images_of_a_patient_are_drawn_together_and_as_many_patients_as_there_are() -> None:
+    patients = np.array([f"p{number % 70}" for number in range(200)])
+    counts = patient_counts(patients, 50, [1])
+    assert counts.shape == (50, 200) and counts.dtype == np.uint8
+    by_patient = pd.DataFrame(counts.T).groupby(patients)
+    assert (by_patient.nunique() == 1).all(axis=None)
+    assert (by_patient.first().sum() == 70).all()
+
+
+def test_draws_are_multinomial() -> None:
+    counts = patient_counts([f"p{number}" for number in range(40)], 4000, [5])
+    assert counts.mean() == 1
+    assert counts.var(axis=0).mean() == pytest.approx(1 - 1 / 40, rel=0.02)
+    covariance = np.cov(counts.T)
+    assert covariance[~np.eye(40, dtype=bool)].mean() == pytest.approx(-1 / 40, rel=0.05)
+
+
+def test_draws_depend_on_the_seed_words_and_the_set_of_patients_alone() -> None:
+    patients = pd.Series(["b", "a", "c", "a"])
+    first = pd.DataFrame(patient_counts(patients, 30, [1, 2]).T, index=patients)
+    longer = pd.Series(["c", "c", "a", "b", "b"])
+    second = pd.DataFrame(patient_counts(longer, 30, [1, 2]).T, index=longer)
+    for patient in "abc":
+        assert first.loc[[patient]].iloc[0].tolist() == second.loc[[patient]].iloc[-1].tolist()
+    assert (patient_counts(patients, 30, [1, 2]) != patient_counts(patients, 30, [2, 2])).any()
+
+
+def test_an_image_without_a_patient_cannot_be_drawn() -> None:
+    with pytest.raises(ValueError, match="patient_id"):
+        patient_counts(pd.Series(["a", None]), 10, [0])
+
+
+def test_interval_leaves_undefined_replicates_out_unless_they_are_most() -> None:
+    values = np.arange(101.0)
+    assert percentile_interval(values, 0.9) == (5, 95)
+    assert percentile_interval(np.append(values, np.full(101, np.nan)), 0.9) == (5, 95)
+    assert np.isnan(percentile_interval(np.append(values, np.full(103, np.nan)), 0.9)).all()
+
+
+# --- evaluation ----------------------------------------------------------------------------------------------------
+
+
+def cohort(name: str, split: str, images: int, labels: list[str], kind: str, seed: int) -> pd.DataFrame:
+    """Predictions better than chance, two to three images a patient, some targets unknown."""
+    rng = np.random.default_rng(seed)
+    if kind == "multilabel":
+        targets = (rng.random((images, len(labels))) < 0.4).astype(float)
+        targets[rng.random(targets.shape) < 0.1] = np.nan
+    else:
+        targets = np.eye(len(labels))[rng.integers(len(labels), size=images)]
+    logits = (rng.normal(size=targets.shape) + np.nan_to_num(targets)).round(1)
+    table = pd.DataFrame({"cohort": name, "split": split, "image_id": [f"{split}{row}" for row in range(images)]})
+    table["patient_id"] = [f"{split}{patient}" for patient in rng.integers(images // 2, size=images)]
+    for prefix, values in (("logit", logits), ("target", targets)):
+        table[[f"{prefix}_{label}" for label in labels]] = values
+    return table
+
+
+def predictions_of(kind: str) -> tuple[pd.DataFrame, list[str]]:
+    labels = LABELS if kind == "multilabel" else CLASSES
+    places = [("home", "val", 90), ("home", "test", 120), ("abroad", "test", 80)]
+    tables = [cohort(*place, labels, kind, seed) for seed, place in enumerate(places)]
+    return pd.concat(tables, ignore_index=True), labels
+
+
+def demographics_of(predictions: pd.DataFrame) -> pd.DataFrame:
+    rng = np.random.default_rng(9)
+    table = predictions[["cohort", "image_id"]].copy()
+    table["sex"] = rng.choice(["female", "male"], len(table))
+    table.loc[::17, "sex"] = None
+    table["age"] = rng.uniform(20, 90, len(table)).round()
+    table["site"] = np.where(table["cohort"] == "home", rng.choice(["north", "south"], len(table)), None)
+    return table
+
+
+def run(predictions: pd.DataFrame, labels: list[str], kind: Any, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    demographics = changes.pop("demographics", demographics_of(predictions))
+    options = {"id_cohort": "home", "subgroups": {}, **SETTINGS, **changes}
+    return evaluate(predictions, demographics, labels=labels, kind=kind, **options)
+
+
+def plainly(images: pd.DataFrame, labels: list[str], kind: str) -> dict[tuple[str, str], float]:
+    """The metrics of some rows, each as often as it stands there, by scikit-learn."""
+    logits, targets = (images[[f"{prefix}_{x}" for x in labels]].to_numpy(float) for prefix in ("logit", "target"))
+    odds = np.exp(logits)
+    scores = logits if kind == "multilabel" else odds / odds.sum(axis=1, keepdims=True)
+    results: dict[tuple[str, str], float] = {}
+    for number, label in enumerate(labels):
+        known = ~np.isnan(targets[:, number])
+        truth, score = targets[known, number], scores[known, number]
+        results[label, "auc"] = roc_auc_score(truth, score)
+        results[label, "average_precision"] = average_precision_score(truth, score)
+        if kind == "multilabel":
+            results[label, "accuracy"] = accuracy_score(truth, score > 0)
+            results[label, "balanced_accuracy"] = balanced_accuracy_score(truth, score > 0)
+    for metric in METRICS[: 4 if kind == "multilabel" else 2]:
+        results["mean", metric] = float(np.mean([results[label, metric] for label in labels]))
+    if kind == "multiclass":
+        truth, guess = targets.argmax(axis=1), logits.argmax(axis=1)
+        results["mean", "accuracy"] = accuracy_score(truth, guess)
+        results["mean", "balanced_accuracy"] = balanced_accuracy_score(truth, guess)
+    return results
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_values_and_intervals_equal_a_plain_patient_bootstrap_with_the_same_draws(kind: str) -> None:
+    predictions, labels = predictions_of(kind)
+    metrics, replicates = run(predictions, labels, kind)
+    for (name, split), images in predictions.groupby(["cohort", "split"]):
+        counts = patient_counts(images["patient_id"], SETTINGS["replicates"], [SETTINGS["seed"], *name.encode()])
+        value = plainly(images, labels, kind)
+        drawn = [plainly(images.iloc[np.repeat(np.arange(len(images)), count)], labels, kind) for count in counts]
+        here = metrics[(metrics["cohort"] == name) & (metrics["split"] == split)].set_index(["label", "metric"])
+        assert set(here.index) == set(value)
+        for key, row in here.iterrows():
+            close(row["value"], value[key])
+            close(row[["ci_low", "ci_high"]], np.quantile([draw[key] for draw in drawn], [0.05, 0.95]))
+            assert row["ci_low"] < row["value"] < row["ci_high"]
+        means = replicates[(replicates["cohort"] == name) & (replicates["split"] == split)]
+        for metric, values in means.groupby("metric"):
+            close(values.sort_values("replicate")["value"], [draw["mean", metric] for draw in drawn])
+    assert metrics.groupby("cohort")["shift"].unique().map(list).to_dict() == {"home": ["id"], "abroad": ["ood"]}
+
+
+def test_counts_say_on_how_many_images_a_number_rests() -> None:
+    predictions, labels = predictions_of("multilabel")
+    metrics, _ = run(predictions, labels, "multilabel")
+    test = predictions[(predictions["cohort"] == "home") & (predictions["split"] == "test")]
+    rows = metrics.query("cohort == 'home' and split == 'test' and metric == 'auc'").set_index("label")
+    for label in labels:
+        assert rows.loc[label, "n"] == test[f"target_{label}"].notna().sum() < len(test)
+        assert rows.loc[label, "n_positive"] == test[f"target_{label}"].sum()
+    targets = test[[f"target_{label}" for label in labels]]
+    assert rows.loc["mean", "n"] == targets.notna().any(axis=1).sum()
+    assert rows.loc["mean", "n_positive"] == (targets == 1).any(axis=1).sum()
+
+
+def test_two_runs_on_the_same_patients_share_their_draws_whatever_the_order_of_images() -> None:
+    predictions, labels = predictions_of("multilabel")
+    shuffled = predictions.sample(frac=1, random_state=0)
+    for left, right in zip(run(predictions, labels, "multilabel"), run(shuffled, labels, "multilabel"), strict=True):
+        pd.testing.assert_frame_equal(left, right, rtol=0, atol=1e-12)
+
+
+def test_a_patient_without_a_rare_finding_widens_the_interval_but_does_not_break_it() -> None:
+    predictions, labels = predictions_of("multilabel")
+    lone = (predictions["cohort"] == "home") & (predictions["split"] == "test")
+    predictions.loc[lone, "target_fracture"] = 0.0
+    predictions.loc[predictions[lone].index[:1], "target_fracture"] = 1.0
+    metrics, replicates = run(predictions, labels, "multilabel")
+    mean = replicates.query("cohort == 'home' and split == 'test' and metric == 'auc'")["value"]
+    assert 20 < mean.isna().sum() < 50  # exp(-1) of the draws miss the only positive
+    row = metrics.query("cohort == 'home' and split == 'test' and metric == 'auc' and label == 'mean'").iloc[0]
+    assert row["ci_low"] == np.nanquantile(mean, 0.05)
+
+
+def test_a_label_of_one_class_has_no_value_and_is_not_part_of_the_mean() -> None:
+    predictions, labels = predictions_of("multilabel")
+    predictions.loc[predictions["cohort"] == "abroad", "target_fracture"] = 0.0
+    predictions.loc[predictions["cohort"] == "home", "target_fracture"] = np.nan
+    metrics, _ = run(predictions, labels, "multilabel")
+    table = metrics[metrics["split"] == "test"].pivot(index=["cohort", "metric"], columns="label", values="value")
+    assert table["fracture"].isna().all()
+    close(table["mean"], table[["edema", "effusion"]].mean(axis=1))
+
+
+def test_classes_that_an_ood_cohort_does_not_know_are_wrong_answers_there() -> None:
+    predictions, labels = predictions_of("multiclass")
+    abroad = predictions["cohort"] == "abroad"
+    predictions = predictions[~(abroad & (predictions["target_ak"] == 1))].copy()
+    abroad = predictions["cohort"] == "abroad"
+    zeros, _ = run(predictions, labels, "multiclass")
+    predictions.loc[abroad, "target_ak"] = np.nan
+    missing, _ = run(predictions, labels, "multiclass")
+    pd.testing.assert_frame_equal(zeros, missing)
+    images = predictions[abroad]
+    truth = images[[f"target_{label}" for label in labels]].fillna(0).to_numpy().argmax(axis=1)
+    guess = images[[f"logit_{label}" for label in labels]].to_numpy().argmax(axis=1)
+    assert (guess == labels.index("ak")).any()
+    mean = zeros.query("cohort == 'abroad' and label == 'mean'").set_index("metric")["value"]
+    assert mean["accuracy"] == pytest.approx((truth == guess).mean(), abs=1e-12)
+    assert mean["balanced_accuracy"] == pytest.approx(
+        np.mean([(guess == truth)[truth == present].mean() for present in range(3)]), abs=1e-12
+    )
+
+
+# --- sub-groups ----------------------------------------------------------------------------------------------------
+
+
+def test_subgroups_are_measured_like_the_images_alone() -> None:
+    predictions, labels = predictions_of("multilabel")
+    demographics = demographics_of(predictions)
+    groups = {"sex": None, "age": [0, 40, 60, 120], "site": None}
+    metrics, _ = run(predictions, labels, "multilabel", demographics=demographics, subgroups=groups)
+    found = metrics.groupby(["cohort", "subgroup_by"])["subgroup"].unique().map(list).to_dict()
+    assert found["home", "age"] == ["[0, 40)", "[40, 60)", "[60, 120)"]
+    assert found["home", "sex"] == ["female", "male"]
+    assert ("home", "site") in found and ("abroad", "site") not in found
+    images = predictions.merge(demographics)
+    women = images[(images["cohort"] == "abroad") & (images["sex"] == "female")]
+    rows = metrics.query("cohort == 'abroad' and subgroup == 'female'").set_index(["label", "metric"])
+    for key, value in plainly(women, labels, "multilabel").items():
+        close(rows.loc[key, "value"], value)
+    assert rows.loc[("mean", "auc"), "n"] == len(women)
+
+
+def test_small_groups_are_listed_by_their_size_alone() -> None:
+    predictions, labels = predictions_of("multilabel")
+    demographics = demographics_of(predictions)
+    demographics["sex"] = "female"
+    few = demographics.index[demographics["cohort"] == "abroad"][:9]
+    demographics.loc[few, "sex"] = "male"
+    metrics, _ = run(predictions, labels, "multilabel", demographics=demographics, subgroups={"sex": None})
+    small = metrics[metrics["subgroup"] == "male"]
+    assert small["metric"].tolist() == METRICS and (small["label"] == "mean").all() and (small["n"] == 9).all()
+    assert small[["value", "ci_low", "ci_high", "n_positive"]].isna().all(axis=None)
+
+
+def test_means_of_groups_are_over_the_same_labels_so_that_their_gap_means_something() -> None:
+    predictions, labels = predictions_of("multilabel")
+    demographics = demographics_of(predictions)
+    predictions.loc[demographics["sex"] == "male", "target_edema"] = 0.0
+    metrics, _ = run(predictions, labels, "multilabel", demographics=demographics, subgroups={"sex": None})
+    rows = metrics.query("cohort == 'abroad' and metric == 'auc'")
+    table = rows.pivot(index="subgroup", columns="label", values="value")
+    assert np.isnan(table.loc["male", "edema"]) and not np.isnan(table.loc["female", "edema"])
+    close(table.loc[["female", "male"], "mean"], table.loc[["female", "male"], ["effusion", "fracture"]].mean(axis=1))
+    close(table.loc["all", "mean"], table.loc["all", labels].mean())
+
+
+# --- hostile input -------------------------------------------------------------------------------------------------
+
+
+def spoil(column: str, value: Any) -> Any:
+    def change(predictions: pd.DataFrame) -> pd.DataFrame:
+        predictions.loc[5, column] = value
+        return predictions
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil("logit_edema", np.nan), "'val5' of cohort 'home' has a logit that is not finite"),
+        (spoil("logit_edema", -np.inf), "not finite"),
+        (spoil("image_id", "val6"), "'val6' of cohort 'home' stands in the predictions twice"),
+        (spoil("target_edema", 0.5), "'val5' of cohort 'home' has a target beside 0, 1"),
+        (spoil("patient_id", None), "'val5' of cohort 'home' has no .*patient_id"),
+        (lambda table: table.drop(columns="logit_edema"), "predictions lack the columns logit_edema"),
+        (lambda table: table.drop(columns=["split", "target_edema"]), "lack the columns split, target_edema"),
+        (lambda table: table[table["cohort"] == "abroad"], "in-distribution cohort 'home', but of: abroad"),
+        (lambda table: table.iloc[:0], "in-distribution cohort 'home', but of: none"),
+    ],
+)
+def test_predictions_that_cannot_be_measured_are_refused_with_the_reason(change: Any, message: str) -> None:
+    predictions, labels = predictions_of("multilabel")
+    demographics = demographics_of(predictions)
+    with pytest.raises(UserError, match=message):
+        run(change(predictions), labels, "multilabel", demographics=demographics)
+
+
+def test_a_cohort_without_known_targets_is_refused() -> None:
+    predictions, labels = predictions_of("multilabel")
+    predictions.loc[predictions["cohort"] == "abroad", [f"target_{label}" for label in labels]] = np.nan
+    with pytest.raises(UserError, match="cohort 'abroad', split 'test', has a known target"):
+        run(predictions, labels, "multilabel")
+
+
+def test_an_image_of_two_classes_is_refused() -> None:
+    predictions, labels = predictions_of("multiclass")
+    predictions.loc[5, ["target_mel", "target_nv"]] = 1.0
+    with pytest.raises(UserError, match="'val5' of cohort 'home' belongs to several classes"):
+        run(predictions, labels, "multiclass")
+
+
+@pytest.mark.parametrize(
+    ("change", "groups", "message"),
+    [
+        (lambda table: table, {"skin": None}, "demographics lack the columns skin"),
+        (lambda table: table[table["image_id"] != "val5"], {}, "1 predicted images have no demographics.*'val5'"),
+        (lambda table: pd.concat([table, table[:1]]), {}, "'val0' of cohort 'home' stands in the demographics twice"),
+        (lambda table: table, {"sex": [0, 1]}, "'sex' are bins, but its values are not numbers"),
+    ],
+)
+def test_demographics_that_do_not_fit_are_refused(change: Any, groups: Any, message: str) -> None:
+    predictions, labels = predictions_of("multilabel")
+    demographics = change(demographics_of(predictions))
+    with pytest.raises(UserError, match=message):
+        run(predictions, labels, "multilabel", demographics=demographics, subgroups=groups)
+
+
+def test_metrics_and_claims_load_without_the_libraries_that_take_seconds() -> None:
+    code = "import sys, medtransfer.metrics.evaluate, medtransfer.claims.verdict; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "workflow_scripts", text=True, capture_output=True, check=True
+    )
+    assert not {"sklearn", "scipy", "torch", "matplotlib"} & set(loaded.stdout.split())
