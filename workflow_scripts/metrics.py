@@ -46,8 +46,8 @@ def main(
 
 
 def _demographics(dataset: str, path: str, columns: list[str]) -> pd.DataFrame:
-    cohort = pd.read_parquet(path)
-    return cohort[["image_id", *(column for column in columns if column in cohort)]].assign(cohort=dataset)
+    """Image ids and the columns to group by, missing where the cohort does not have them."""
+    return pd.read_parquet(path).reindex(columns=["image_id", *columns]).assign(cohort=dataset)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from medtransfer.metrics.bootstrap import percentile_interval
+from medtransfer.metrics.seeds import resampled_means
 
 
 class Cell(NamedTuple):
@@ -28,23 +29,12 @@ def contrast(cells: Sequence[Cell], confidence: float, generator: np.random.Gene
     """The weighted sum of the cells' means over seeds, with a percentile interval.
 
     Replicate b of every run was computed from one and the same draw of patients, so that replicate b of the contrast
-    is a paired difference: what all networks find hard in a draw cancels. The spread over seeds is added by drawing, in
-    each replicate and each cell, as many seeds as there are with replacement. A mean over k such draws varies too
-    little, by the factor (k - 1) / k; the deviations of seeds from their cell's mean are therefore stretched by
-    sqrt(k / (k - 1)) (Davison and Hinkley 1997, Bootstrap Methods and their Application, section 2.3). Seeds of
-    different cells are drawn independently. A cell of one seed adds no such spread.
+    is a paired difference: what all networks find hard in a draw cancels. The spread over seeds is added by
+    `resampled_means`, in every cell independently. A cell of one seed adds no such spread.
 
     All cells must hold the same number of replicates; replicates in which a run is undefined (NaN) are left out.
     """
     size = sum(cell.weight * cell.values.mean() for cell in cells)
-    replicates = np.sum([cell.weight * _replicated_mean(cell.replicates, generator) for cell in cells], axis=0)
+    replicates = np.sum([cell.weight * resampled_means(cell.replicates, generator) for cell in cells], axis=0)
     return Effect(float(size), *percentile_interval(replicates, confidence))
 
-
-def _replicated_mean(replicates: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    seeds = len(replicates)
-    mean = replicates.mean(axis=0)
-    if seeds == 1:
-        return mean
-    drawn = np.take_along_axis(replicates - mean, generator.integers(seeds, size=replicates.shape), axis=0)
-    return mean + np.sqrt(seeds / (seeds - 1)) * drawn.mean(axis=0)
