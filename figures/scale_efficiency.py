@@ -27,7 +27,6 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from medtransfer.errors import UserError
@@ -57,8 +56,9 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
         for block, task in zip(blocks, tasks, strict=True):
             draw_task(block, numbers[numbers["task"] == task], study, looks)
         small, narrow = study["roles"]["small"], names.title(study["roles"]["narrow"], study)
-        panels.legend(figure, looks, study, Line2D([], [], label=f"{small} from {narrow}, all patients", **BASELINE))
-        panels.small_print(figure, "Beside backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
+        panels.legend(figure, looks, study)
+        dotted = f"Dotted: {small} from {narrow}, all patients."
+        panels.small_print(figure, f"{dotted} Beside backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
     return figure
 
 
@@ -69,7 +69,8 @@ def draw_task(block: SubFigure, numbers: pd.DataFrame, study: Study, looks: dict
     block.suptitle(f"{facts['title']}: {names.METRICS[facts['primary_metric']]}", **style.HEADING)
     block.supxlabel("training patients (%)", fontsize=7)
     cohorts = dict(list(numbers.groupby("cohort", sort=False)))
-    backbones = sorted(numbers["backbone"].unique(), key=lambda name: study["backbones"][name])
+    budgets = numbers.groupby("backbone")["budget"].nunique()
+    backbones = sorted(budgets.index[budgets > 1], key=lambda name: study["backbones"][name])
     axes = block.subplots(len(cohorts), len(backbones), sharex=True, sharey="row", squeeze=False)
     for panel, backbone in zip(axes[0], backbones, strict=True):
         panel.set_title(f"{backbone}, {names.parameters(study['backbones'][backbone])}", loc="left")

@@ -265,7 +265,7 @@ def test_figures_are_byte_identical_between_runs_undated_and_with_embedded_fonts
 
 @pytest.mark.parametrize("script", [scale_performance, scale_efficiency])
 def test_a_figure_says_what_its_numbers_cannot_tell(script, inputs):
-    numbers = study_numbers(**inputs, study=STUDY, choose=full_budget)
+    numbers = study_numbers(**inputs, study=STUDY)
     texts = " ".join(text.get_text() for text in script.draw(numbers, STUDY).texts)
     assert STUDY["note"] in texts.replace("\n", " ")
     assert "95 % bootstrap intervals" in texts

@@ -1,4 +1,4 @@
-"""Bootstrapped AUCs: all replicates at once against scikit-learn in a loop, on the same draws, with the same results."""
+"""Bootstrapped AUCs: all replicates at once against scikit-learn in a loop, with identical draws and results."""
 
 import time
 from collections.abc import Callable

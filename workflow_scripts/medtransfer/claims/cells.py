@@ -109,4 +109,5 @@ def _primary(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def _name(key: tuple) -> str:
-    return "/".join(map(str, key))
+    *cell, last = key
+    return "/".join([*cell, f"seed{last}" if len(key) == len(RUN) else last])

@@ -37,4 +37,3 @@ def contrast(cells: Sequence[Cell], confidence: float, generator: np.random.Gene
     size = sum(cell.weight * cell.values.mean() for cell in cells)
     replicates = np.sum([cell.weight * resampled_means(cell.replicates, generator) for cell in cells], axis=0)
     return Effect(float(size), *percentile_interval(replicates, confidence))
-

@@ -82,9 +82,8 @@ def evaluate(
             for name, row in _group_rows(sample, groups, confidence, min_group):
                 measured.append({**place, "subgroup_by": column, "subgroup": name, **row})
     columns = ["cohort", "split", "shift", "subgroup_by", "subgroup", "label", "metric", *VALUES, *SIZES]
-    return pd.DataFrame(measured, columns=columns).astype({"n_positive": "Int64"}), pd.concat(
-        replicated, ignore_index=True
-    )
+    metrics = pd.DataFrame(measured, columns=columns).astype({"n_positive": "Int64"})
+    return metrics, pd.concat(replicated, ignore_index=True)
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,14 @@ def few_ticks(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:.2f}")
 
 
-def legend(figure: Figure, looks: dict[str, Look], study: Study, *further: Line2D) -> None:
+def legend(figure: Figure, looks: dict[str, Look], study: Study) -> None:
     """One legend above all panels: what the networks were pre-trained on."""
     heading = Line2D([], [], linestyle="", label="Pre-trained on:")
     upstreams = [
         Line2D([], [], color=look.colour, marker=look.marker, markeredgecolor="white", label=names.title(name, study))
         for name, look in looks.items()
     ]
-    figure.legend(handles=[heading, *upstreams, *further], loc="upper center", ncols=len(LOOKS))
+    figure.legend(handles=[heading, *upstreams], loc="upper center", ncols=len(LOOKS))
 
 
 def small_print(figure: Figure, explanation: str, study: Study) -> None:
