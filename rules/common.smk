@@ -115,10 +115,6 @@ def task_stores(wildcards):
     return [f"{RESULTS}/images/{dataset}-{size}.npy" for dataset in task_datasets(wildcards.task)]
 
 
-def task_store_facts(wildcards):
-    return [store.replace(".npy", ".json") for store in task_stores(wildcards)]
-
-
 def upstream_weights(wildcards):
     """The weights a run starts from, as a list: empty for random ones."""
     if wildcards.upstream == NO_UPSTREAM:
@@ -127,7 +123,8 @@ def upstream_weights(wildcards):
     if isinstance(upstream, PretrainedHere):
         return [f"{RESULTS}/upstream/{wildcards.upstream}/{wildcards.backbone}.safetensors"]
     path = Path(upstream.weights[wildcards.backbone])
-    if not path.exists() and not Path(f"{RESULTS}/metrics.parquet").exists():
+    finished = Path(f"{RESULTS}/runs/{CELL.format(**wildcards)}/seed{wildcards.seed}/predictions.parquet")
+    if not path.exists() and not finished.exists():
         raise WorkflowError(
             f"upstreams.{wildcards.upstream}.weights.{wildcards.backbone}: {path} does not exist. "
             f"Fetch it from {upstream.home} and put it there."
@@ -146,10 +143,6 @@ def upstream_cohort(wildcards):
 def upstream_store(wildcards):
     upstream = CONFIG.upstreams[wildcards.upstream]
     return f"{RESULTS}/images/{upstream.dataset}-{upstream.resolution.resize}.npy"
-
-
-def upstream_store_facts(wildcards):
-    return upstream_store(wildcards).replace(".npy", ".json")
 
 
 def training_memory(wildcards, attempt):

@@ -6,7 +6,6 @@ rule pretrain:
     input:
         cohort=upstream_cohort,
         images=upstream_store,
-        facts=upstream_store_facts,
     output:
         weights="<results>/upstream/{upstream}/{backbone}.safetensors",
         record="<results>/upstream/{upstream}/{backbone}.json",
@@ -35,7 +34,6 @@ rule finetune:
         subset="<results>/subsets/{task}/{budget}/seed{seed}.parquet",
         cohorts=task_cohorts,
         images=task_stores,
-        facts=task_store_facts,
         weights=upstream_weights,
     output:
         predictions=f"<results>/runs/{CELL}/seed{{seed}}/predictions.parquet",

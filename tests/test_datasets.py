@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medtransfer.datasets import known_datasets, missing_raw_message, reader
 from medtransfer.datasets._raw import Images, RawFolder, read_table
 from medtransfer.datasets._splits import check_splits, split_by_hash
 from medtransfer.datasets._tidy import tidy_age, tidy_sex, tidy_view
-from medtransfer.datasets import known_datasets, missing_raw_message, reader
 from medtransfer.datasets.base import ABSENT, Reading
 from medtransfer.errors import UserError
 from tests.conftest import ROOT

@@ -24,7 +24,7 @@ from medtransfer.imaging import chunk, store
 from medtransfer.imaging.cifar import read_pickle
 from medtransfer.imaging.decode import decode
 from medtransfer.imaging.errors import DecodeError
-from medtransfer.imaging.store import build_store, store_digest
+from medtransfer.imaging.store import build_store, store_facts
 
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
 
@@ -300,7 +300,7 @@ def test_store_is_the_same_for_any_number_of_workers_and_lists_failures(raw, tmp
 def test_digest_says_what_the_store_holds(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (37, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "a.npy", pixels)
-    digest = store_digest(tmp_path / "a.npy")
+    digest = store_facts(tmp_path / "a.npy")
     expected = {"n": 37, "size": 8, "channels": 3, "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
     assert json.loads(json.dumps(digest)) == expected
 

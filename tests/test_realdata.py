@@ -14,7 +14,7 @@ from medtransfer.datasets.base import ABSENT, Reading
 from medtransfer.imaging.decode import decode
 from medtransfer.imaging.dicom import read_patient
 from medtransfer.imaging.errors import DecodeError
-from medtransfer.imaging.store import build_store, store_digest
+from medtransfer.imaging.store import build_store, store_facts
 from tests.conftest import REALDATA
 
 pytestmark = pytest.mark.realdata
@@ -138,4 +138,4 @@ def test_image_store_of_a_real_cohort(tmp_path):
     assert [row for row, _ in failures] == [40]
     pixels = np.load(tmp_path / "a.npy")
     assert pixels.shape == (41, 64, 64) and (pixels[:40].std(axis=(1, 2)) > 10).all() and not pixels[40].any()
-    assert store_digest(tmp_path / "a.npy")["sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert store_facts(tmp_path / "a.npy")["sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()

@@ -1,10 +1,11 @@
 """Judge the claims of all studies: a tested contrast, its interval and a verdict for each."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from medtransfer.claims.cells import Study
 from medtransfer.claims.verdict import judge, read_claims
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(
-    claims: str, runs: str, metrics: str, replicates: str, studies: list[dict[str, Any]], seed: int, verdicts: str
-) -> None:
+def main(claims: str, runs: str, metrics: str, replicates: str, studies: list[Study], seed: int, verdicts: str) -> None:
     """Write the verdicts.
 
     Args:

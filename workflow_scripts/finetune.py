@@ -1,6 +1,5 @@
 """Fine-tune one run, then predict its validation, test and out-of-distribution images."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from medtransfer.logs import step_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import load_body
-from medtransfer.training.examples import Examples, open_store
+from medtransfer.training.examples import Examples, open_store, store_digest
 from medtransfer.training.loop import Progress, Setting, fit, predict
 from medtransfer.training.recipe import Hyperparameters, hyperrule, learning_rate
 from medtransfer.training.session import (
@@ -56,7 +55,7 @@ def main(
         resolution: Sizes of stored images and crops.
         version: Version of the training recipe.
         inputs: Paths of `subset` and `weights` (none or one each) and, in the order of the task's datasets, of
-            `cohorts`, `images` and `facts`.
+            `cohorts` and `images`.
         fabric: Devices and precision.
         memory_mb: Memory the job has asked for.
         scratch: Folder of the resume state.
@@ -135,14 +134,11 @@ def _examples(rows: pd.DataFrame, store: np.ndarray, task: Task, *, training: bo
 
 
 def _hashes(datasets: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]:
-    """Content hashes of all inputs; an image store's was computed when it was built."""
+    """Content hashes of all inputs."""
     return {
         "subset": file_digest(inputs["subset"][0]),
         "cohorts": {name: file_digest(path) for name, path in zip(datasets, inputs["cohorts"], strict=True)},
-        "images": {
-            name: json.loads(Path(path).read_text())["sha256"]
-            for name, path in zip(datasets, inputs["facts"], strict=True)
-        },
+        "images": {name: store_digest(path) for name, path in zip(datasets, inputs["images"], strict=True)},
         "weights": [file_digest(path) for path in inputs["weights"]],
     }
 
@@ -193,7 +189,7 @@ if __name__ == "__main__":
             inputs={
                 "subset": [snakemake.input.subset],
                 "weights": [str(path) for path in snakemake.input.weights],
-                **{name: list(snakemake.input[name]) for name in ("cohorts", "images", "facts")},
+                **{name: list(snakemake.input[name]) for name in ("cohorts", "images")},
             },
             fabric=open_fabric(**params.training, threads=snakemake.threads),
             memory_mb=snakemake.resources.mem_mb,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from medtransfer.datasets import reader
 from medtransfer.files import write_csv, write_json
-from medtransfer.imaging.store import build_store, store_digest
+from medtransfer.imaging.store import build_store, store_facts
 from medtransfer.logs import step_log
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main(dataset: str, raw: str, listed: str, size: int, workers: int, images: s
     paths = pd.read_parquet(listed, columns=["path"])["path"].tolist()
     failures = build_store(Path(raw), paths, reader(dataset).CHANNELS, size, Path(images), workers)
     print(f"{dataset}: {len(paths) - len(failures)} of {len(paths)} images decoded", file=sys.stderr)
-    write_json(store_digest(Path(images)), facts)
+    write_json(store_facts(Path(images)), facts)
     write_csv(
         pd.DataFrame([(row, paths[row], reason) for row, reason in failures], columns=["row", "file", "reason"]),
         rejected,

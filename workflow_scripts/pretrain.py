@@ -1,6 +1,5 @@
 """Pre-train a backbone on an upstream of named classes."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from medtransfer.logs import step_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import save_body
-from medtransfer.training.examples import Examples, open_store
+from medtransfer.training.examples import Examples, open_store, store_digest
 from medtransfer.training.loop import Setting, fit, predict
 from medtransfer.training.recipe import upstream_rule
 from medtransfer.training.session import activation_budget, digest, environment, file_digest, open_fabric
@@ -48,7 +47,7 @@ def main(
         backbone: Name of the backbone.
         settings: The upstream's configuration.
         version: Version of the training recipe.
-        inputs: Paths of `cohort`, `images` and `facts`.
+        inputs: Paths of `cohort` and `images`.
         fabric: Devices and precision.
         memory_mb: Memory the job has asked for.
         scratch: Folder of the resume state.
@@ -70,7 +69,7 @@ def main(
         "precision": str(fabric.strategy.precision.precision),
         "inputs": {
             "cohort": file_digest(inputs["cohort"]),
-            "images": json.loads(Path(inputs["facts"]).read_text())["sha256"],
+            "images": store_digest(inputs["images"]),
         },
     }
     bytes_per_image = activation_bytes_per_image(backbone, len(classes), crop)

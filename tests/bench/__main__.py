@@ -4,5 +4,5 @@ from tests.bench import bootstrap, dry_run, store, training
 
 if __name__ == "__main__":
     for benchmark in (training, bootstrap, store, dry_run):
-        print(f"== {benchmark.__doc__.splitlines()[0]}", flush=True)
+        print(f"== {str(benchmark.__doc__).splitlines()[0]}", flush=True)
         benchmark.main()

@@ -19,9 +19,7 @@ def main() -> None:
     content = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     grid = content["studies"]["scale"]["grids"][0]
     content["tier"] = "bench"
-    content["tasks"] = {
-        f"{name}-{number}": task for number in range(5) for name, task in content["tasks"].items()
-    }
+    content["tasks"] = {f"{name}-{number}": task for number in range(5) for name, task in content["tasks"].items()}
     cells = len(content["tasks"]) * len(grid["backbones"]) * len(grid["upstreams"])
     fractions = [round(0.1 * (1 + number), 1) for number in range(10)]
     seeds = list(range(-(-RUNS // (cells * len(fractions)))))

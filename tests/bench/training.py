@@ -113,7 +113,8 @@ def main() -> None:
     share = np.median([one / other for one, other, _ in rounds])
     print(f"{BACKBONE} at {CROP} px, batch {BATCH}, {fabric.device.type}, medians of {ROUNDS} rounds")
     print(f"training loop: {loop:,.0f} images/s, {share:.3f} of the bare steps ({bare:,.0f} images/s)")
-    print(f"DataLoader decoding {NATIVE} px JPEG each epoch: {dataloader:,.0f} images/s, {loop / dataloader:.1f} times slower")
+    slower = loop / dataloader
+    print(f"DataLoader decoding {NATIVE} px JPEG each epoch: {dataloader:,.0f} images/s, {slower:.1f} times slower")
 
 
 if __name__ == "__main__":

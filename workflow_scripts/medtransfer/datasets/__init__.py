@@ -1,7 +1,7 @@
 """Readers of public datasets: one module per dataset, each turning raw files into a cohort table.
 
-A module is found by its name; those that begin with an underscore, and `base`, are what readers share. This file is read
-whenever the Snakefile is parsed and imports no reader by itself.
+A module is found by its name; those that begin with an underscore, and `base`, are what readers share. This file is
+read whenever the Snakefile is parsed and imports no reader by itself.
 """
 
 from importlib import import_module

@@ -50,7 +50,7 @@ def build_store(raw: Path, paths: Sequence[str], channels: int, size: int, out: 
     return failures
 
 
-def store_digest(store: Path) -> dict[str, int | str]:
+def store_facts(store: Path) -> dict[str, int | str]:
     """What an image store holds: number of images, size and channels, and the SHA-256 of its pixels in C order.
 
     Reads a few rows at a time. The header of the .npy file is not part of the hash.

@@ -1,9 +1,9 @@
 """Natural-like scenes for pre-training, drawn by formula: textured shapes in light, in front of a textured ground.
 
-A class is a family of shapes with a family of surfaces (8 x 5 = 40), of any size, place, slant and light, partly
-hidden by clutter of other classes' shapes. As in nature a class leans to a hue, without being told by it alone. What tells classes apart are edges, corners, blobs and
-textures at several scales, the features that transfer. Pre-training on images made by formula instead of
-photographs goes back to FractalDB (Kataoka et al. 2020, arXiv 2101.08515).
+A class is a family of shapes with a family of surfaces (8 x 5 = 40), of any size, place, slant and light, partly hidden
+by clutter of other classes' shapes. As in nature a class leans to a hue, without being told by it alone. What tells
+classes apart are edges, corners, blobs and textures at several scales, the features that transfer. Pre-training on
+images made by formula instead of photographs goes back to FractalDB (Kataoka et al. 2020, arXiv 2101.08515).
 
 Layout: `train/<class>/<nnnn>.png` and `val/<class>/<nnnn>.png`, one in ten images in val.
 

@@ -1,5 +1,6 @@
 """Training and evaluation examples: rows of a memory-mapped image store with their targets."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class Examples:
 def open_store(path: Path | str) -> np.ndarray:
     """The pixels of an image store, memory-mapped and read-only."""
     return np.load(path, mmap_mode="r")
+
+
+def store_digest(path: Path | str) -> str:
+    """SHA-256 of an image store's pixels, from the JSON beside it: it was computed when the store was built."""
+    digest: str = json.loads(Path(path).with_suffix(".json").read_text())["sha256"]
+    return digest
 
 
 def batch_indices(n_examples: int, batch: int, step: int, seed: int) -> np.ndarray:
