@@ -77,7 +77,7 @@ def draw_cohort(panel: Axes, numbers: pd.DataFrame, study: Study, looks: dict[st
     for position, (upstream, look) in enumerate(looks.items()):
         part = numbers[numbers["upstream"] == upstream]
         offset = DODGE * (position - (len(looks) - 1) / 2)
-        panels.line(panel, part["backbone"].map(backbones.index) + offset, part, look)
+        panels.line(panel, part["backbone"].map(backbones.index).astype(float) + offset, part, look)
     labels = [f"{name}\n{names.parameters(study['backbones'][name])}" for name in backbones]
     crowded = len(backbones) > 4
     panel.set_xticks(range(len(backbones)), labels, rotation=60 if crowded else 0)

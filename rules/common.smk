@@ -28,7 +28,7 @@ except UserError as error:
 
 TIER = CONFIG.tier
 RESULTS = f"results/{TIER}"
-RUNS = run_table(CONFIG)
+RUNS = run_table(CONFIG.studies)
 CELLS = list(dict.fromkeys(run.cell for run in RUNS))
 SEEDS = {}
 for run in RUNS:
@@ -83,6 +83,12 @@ def decoding_failures(wildcards):
 def task_settings(wildcards):
     """A task's settings without those that training does not depend on: its name and what is reported of it."""
     return CONFIG.tasks[wildcards.task].model_dump(exclude={"title", "subgroups", "primary_metric"})
+
+
+def subset_settings(wildcards):
+    """What the choice of patients depends on: which rows a task uses, and what their targets are."""
+    relevant = {"kind", "labels", "id_cohort", "views", "uncertain", "uncertain_overrides", "blank"}
+    return CONFIG.tasks[wildcards.task].model_dump(include=relevant)
 
 
 def evaluation_settings(wildcards):

@@ -93,7 +93,7 @@ rule subset:
         mem_mb=4000,
         runtime=10,
     params:
-        task=task_settings,
+        task=subset_settings,
     message:
         "Choosing the patients of {wildcards.task}, {wildcards.budget}, seed {wildcards.seed}"
     script:

@@ -31,7 +31,7 @@ rule run_table:
         "<logs>/run_table.log",
     localrule: True
     params:
-        config=config,
+        studies={name: study.model_dump(include={"grids", "roles"}) for name, study in CONFIG.studies.items()},
     message:
         "Writing the table of all runs"
     script:

@@ -26,7 +26,7 @@ def content() -> dict[str, Any]:
 def test_every_tier_of_the_project_is_valid(path: Path) -> None:
     config = load(yaml.safe_load(path.read_text()), path.name)
     assert config.tier == path.stem
-    assert run_table(config)
+    assert run_table(config.studies)
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
@@ -103,14 +103,14 @@ def test_runs_are_unique_and_know_their_studies(content: dict[str, Any]) -> None
     grid = copy.deepcopy(content["studies"]["scale"]["grids"][0])
     roles = content["studies"]["scale"]["roles"]
     content["studies"]["second"] = {"roles": roles, "grids": [grid, {**grid, "seeds": [0, 7]}]}
-    runs = run_table(load(content, "demo.yaml"))
+    runs = run_table(load(content, "demo.yaml").studies)
     assert len(runs) == len(set(runs))
     by_seed = {run.seed: run.studies for run in runs if run.budget == "pct100"}
     assert by_seed == {0: ("scale", "second"), 1: ("scale", "second"), 7: ("second",)}
 
 
 def test_random_weights_have_no_upstream_and_the_other_way_round(content: dict[str, Any]) -> None:
-    runs = run_table(load(content, "demo.yaml"))
+    runs = run_table(load(content, "demo.yaml").studies)
     assert {(run.upstream == "none", run.initialisation == "random") for run in runs} == {(True, True), (False, False)}
 
 

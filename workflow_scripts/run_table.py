@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from medtransfer.config import load
+from medtransfer.config import Study
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
 from medtransfer.runs import KEYS, run_table
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(config: dict[str, Any], path: str) -> None:
-    """Write the run table of a configuration: the keys of each run, and its studies separated by spaces."""
-    runs = run_table(load(config, source="the configuration"))
+def main(studies: dict[str, Any], path: str) -> None:
+    """Write the run table of some studies: the keys of each run, and its studies separated by spaces."""
+    runs = run_table({name: Study.model_validate(settings) for name, settings in studies.items()})
     rows = [(*(getattr(run, key) for key in KEYS), " ".join(run.studies)) for run in runs]
     write_csv(pd.DataFrame(rows, columns=[*KEYS, "studies"]), path)
 
 
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
-        main(snakemake.params.config, snakemake.output[0])
+        main(snakemake.params.studies, snakemake.output[0])

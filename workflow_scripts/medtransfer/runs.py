@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from medtransfer.config import NO_UPSTREAM, Config, Grid
+from medtransfer.config import NO_UPSTREAM, Grid, Study
 
 KEYS = ("task", "backbone", "upstream", "initialisation", "budget", "seed")
 
@@ -37,15 +37,15 @@ def budget_fraction(budget: str) -> float:
     return float(budget.removeprefix("pct")) / 100
 
 
-def run_table(config: Config) -> list[Run]:
+def run_table(studies: dict[str, Study]) -> list[Run]:
     """All runs of all studies, unique, in the order of the configuration."""
     users: dict[Run, list[str]] = {}
-    for study, settings in config.studies.items():
+    for study, settings in studies.items():
         for run in (run for grid in settings.grids for run in _combinations(grid)):
-            studies = users.setdefault(run, [])
-            if study not in studies:
-                studies.append(study)
-    return [replace(run, studies=tuple(studies)) for run, studies in users.items()]
+            named = users.setdefault(run, [])
+            if study not in named:
+                named.append(study)
+    return [replace(run, studies=tuple(named)) for run, named in users.items()]
 
 
 def _combinations(grid: Grid) -> Iterator[Run]:
