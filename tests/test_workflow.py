@@ -218,6 +218,17 @@ def test_an_absent_raw_folder_says_which_where_from_and_what(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_two_processes_compute_what_one_does(finished: Path, tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    shutil.copytree(results(finished), results(folder), copy_function=shutil.copy2)
+    target = f"results/tiny/runs/{RUN}/predictions.parquet"
+    (folder / target).unlink()
+    snakemake(folder, config=_with(folder, "training={devices: 2, checkpoint_seconds: 0.0}"), targets=[target])
+    one, two = (pd.read_parquet(place / target) for place in (finished, folder))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_killed_at_any_step_and_rerun_predictions_are_bit_identical(finished: Path, tmp_path: Path) -> None:
     folder = clone(tmp_path)
     run = f"results/tiny/runs/{RUN}"
