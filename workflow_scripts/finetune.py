@@ -30,8 +30,6 @@ from medtransfer.training.session import (
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-PREDICTION_BATCH = 256
-
 
 def main(
     run: dict[str, Any],
@@ -100,7 +98,7 @@ def main(
     preparation = watch.lap()
     progress = fit(model, examples, setting, fabric)
     watch.lap()
-    predictions = _predictions(model, cohorts, stores, task, resolution.crop, fabric)
+    predictions = _predictions(model, cohorts, stores, task, setting, fabric)
     evaluation = watch.lap()
 
     if fabric.is_global_zero:
@@ -148,7 +146,7 @@ def _predictions(
     cohorts: dict[str, pd.DataFrame],
     stores: dict[str, np.ndarray],
     task: Task,
-    crop: int,
+    setting: Setting,
     fabric: Fabric,
 ) -> pd.DataFrame:
     """Logits and targets of the validation and test images of the training cohort, and of the others' test images."""
@@ -159,7 +157,7 @@ def _predictions(
             if rows.empty:
                 continue
             examples = _examples(rows, stores[name], task, training=False)
-            logits = predict(model, examples, crop, PREDICTION_BATCH, fabric)
+            logits = predict(model, examples, setting.crop, setting.micro_batch, fabric)
             part = rows[["image_id", "patient_id"]].copy()
             part.insert(0, "cohort", name)
             part.insert(1, "split", split)

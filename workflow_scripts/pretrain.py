@@ -23,7 +23,6 @@ from medtransfer.training.session import activation_budget, digest, environment,
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-PREDICTION_BATCH = 256
 SEED = 0
 """Upstream weights are made once; the seeds of runs vary what comes after."""
 
@@ -88,7 +87,7 @@ def main(
     progress = fit(model, examples, setting, fabric)
     accuracy = None
     if len(held_out):
-        logits = predict(model, held_out, crop, PREDICTION_BATCH, fabric)
+        logits = predict(model, held_out, crop, setting.micro_batch, fabric)
         accuracy = float((logits.argmax(axis=1) == held_out.targets.argmax(axis=1)).mean())
     if fabric.is_global_zero:
         facts = {
