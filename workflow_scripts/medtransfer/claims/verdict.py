@@ -77,7 +77,9 @@ def judge(
             judged = []
             for declared in claim.contrasts:
                 cells, missing = results.cells(declared, task)
-                generator = np.random.default_rng([seed, *f"{claim.id}/{declared.name}/{task}".encode()])
+                # By what it compares, not by the claim: a contrast that two claims share has one interval.
+                compared = f"{task}/{[term.model_dump() for term in declared.terms]}"
+                generator = np.random.default_rng([seed, *compared.encode()])
                 judged.append(_judge_contrast(declared, cells, missing, study["confidence"], generator))
             rows += [{**place, **where, **row} for row in judged]
             verdicts[task] = in_task([row["verdict"] for row in judged])
