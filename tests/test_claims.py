@@ -245,6 +245,13 @@ def test_verdicts_are_the_same_twice_and_do_not_depend_on_other_claims() -> None
     pd.testing.assert_frame_equal(first[first["claim"] == "S7"].reset_index(drop=True), alone)
 
 
+def test_a_contrast_that_two_claims_share_comes_out_the_same() -> None:
+    judged = verdicts_of({"chest5": SUPPORTED, "skin8": UNDECIDED})
+    shared = judged[(judged["contrast"] == "scaled_gain") & (judged["task"] == "skin8")].set_index("claim")
+    assert list(shared.index) == ["S2", "S7"]
+    assert shared[["effect", "ci_low", "ci_high", "verdict"]].nunique().eq(1).all()
+
+
 def test_claims_of_other_studies_are_passed_over() -> None:
     study: Any = {**STUDY, "name": "domain"}
     assert judge(read_claims(CLAIMS), *tables({"chest5": SUPPORTED}), study=study, seed=0).empty
