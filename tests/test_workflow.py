@@ -148,7 +148,7 @@ def _with(folder: Path, change: str) -> str:
         section = section[parent]
     section[last] = yaml.safe_load(value)
     changed = folder / "changed.yaml"
-    changed.write_text(yaml.safe_dump(content))
+    changed.write_text(yaml.safe_dump(content, sort_keys=False))
     return changed.name
 
 
