@@ -50,7 +50,7 @@ schema: $(READY)  ## write config/schema.json anew from the configuration's mode
 	PYTHONPATH=workflow_scripts $(BIN)/python -m medtransfer.config > config/schema.json
 
 bench: $(READY)  ## measure speed, side by side
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=workflow_scripts $(BIN)/python -m tests.bench
 
 # The companions of a CUDA torch are left out: torch itself names the ones it needs.
 lock: $(VENV)/.ready  ## resolve requirements.in anew

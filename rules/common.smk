@@ -1,9 +1,13 @@
 # What rules need to know of the configuration and of paths. Everything here runs again in every cluster job,
 # hence nothing imports torch, timm or a plotting library.
+import gc
 import sys
 from pathlib import Path
 
 import yaml
+
+# Planning makes millions of objects that stay: the collector would look through them again and again.
+gc.set_threshold(50_000)
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
@@ -28,6 +32,9 @@ except UserError as error:
 
 TIER = CONFIG.tier
 RESULTS = f"results/{TIER}"
+# How training computes, without what changes its course but not its results.
+TRAINING_SETTINGS = CONFIG.training.model_dump(include={"accelerator", "devices", "precision"})
+GPUS = CONFIG.training.devices if CONFIG.training.accelerator == "cuda" else 0
 RUNS = run_table(CONFIG.studies)
 CELLS = list(dict.fromkeys(run.cell for run in RUNS))
 SEEDS = {}
@@ -95,11 +102,6 @@ def evaluation_settings(wildcards):
     return CONFIG.tasks[wildcards.task].model_dump(include={"kind", "labels", "id_cohort", "subgroups"})
 
 
-def training_settings(wildcards):
-    """How training computes, without what changes its course but not its results."""
-    return CONFIG.training.model_dump(include={"accelerator", "devices", "precision"})
-
-
 def run_resolution(wildcards):
     return task_resolution(wildcards.task, wildcards.backbone).model_dump()
 
@@ -149,14 +151,6 @@ def upstream_cohort(wildcards):
 def upstream_store(wildcards):
     upstream = CONFIG.upstreams[wildcards.upstream]
     return f"{RESULTS}/images/{upstream.dataset}-{upstream.resolution.resize}.npy"
-
-
-def training_memory(wildcards, attempt):
-    return CONFIG.training.memory_mb * attempt
-
-
-def training_gpus(wildcards):
-    return CONFIG.training.devices if CONFIG.training.accelerator == "cuda" else 0
 
 
 def cell_predictions(wildcards):

@@ -15,13 +15,13 @@ rule pretrain:
         "<benchmarks>/pretrain/{upstream}/{backbone}.tsv"
     threads: CONFIG.training.threads
     resources:
-        mem_mb=training_memory,
+        mem_mb=CONFIG.training.memory_mb,
         runtime=CONFIG.training.runtime,
-        gpu=training_gpus,
+        gpu=GPUS,
         checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
     params:
         settings=upstream_settings,
-        training=training_settings,
+        training=TRAINING_SETTINGS,
         recipe=versions.TRAINING,
     message:
         "Pre-training {wildcards.backbone} on {wildcards.upstream}"
@@ -45,15 +45,15 @@ rule finetune:
         f"<benchmarks>/finetune/{CELL}/seed{{seed}}.tsv"
     threads: CONFIG.training.threads
     resources:
-        mem_mb=training_memory,
+        mem_mb=CONFIG.training.memory_mb,
         runtime=CONFIG.training.runtime,
-        gpu=training_gpus,
+        gpu=GPUS,
         checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
     params:
         task=task_settings,
         resolution=run_resolution,
         recipe_settings=CONFIG.recipe.model_dump(),
-        training=training_settings,
+        training=TRAINING_SETTINGS,
         recipe=versions.TRAINING,
     message:
         "Fine-tuning {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.budget}, seed {wildcards.seed}"

@@ -24,7 +24,7 @@ from medtransfer.training.recipe import hyperrule
 
 BACKBONE, LABELS, BATCH = "r26w32", 5, 64
 NATIVE, RESIZE, CROP = 320, 48, 40
-IMAGES, STEPS, ROUNDS = 512, 40, 5
+IMAGES, STEPS, ROUNDS = 512, 120, 5
 
 
 class Files(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):

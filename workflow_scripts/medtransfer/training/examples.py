@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,11 @@ def batch_indices(n_examples: int, batch: int, step: int, seed: int) -> np.ndarr
     """
     first, last = step * batch, (step + 1) * batch
     epochs = range(first // n_examples, (last - 1) // n_examples + 1)
-    order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(n_examples) for epoch in epochs])
+    order = np.concatenate([_epoch_order(n_examples, epoch, seed) for epoch in epochs])
     start = first - epochs[0] * n_examples
     return order[start : start + batch]
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(n_examples: int, epoch: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(n_examples)

@@ -129,15 +129,16 @@ def _step(
     )
     mine = np.arange(len(indices))[fabric.global_rank :: fabric.world_size]
     parts = np.split(mine, range(micro_batch, len(mine), micro_batch))
-    terms = count_terms(setting.kind, _mix(examples.targets[indices], choices))
+    targets = _mix(examples.targets[indices], choices)
+    terms = count_terms(setting.kind, targets)
     total = torch.zeros((), device=fabric.device)
     optimizer.zero_grad()
     for number, part in enumerate(parts):
         started = time.monotonic()
-        images, targets = _inputs(examples, indices, choices, part, setting.crop, fabric.device)
+        images = _inputs(examples, indices, choices, part, setting.crop, fabric.device)
         fetched = time.monotonic()
         with fabric.no_backward_sync(network, enabled=number < len(parts) - 1):
-            loss = LOSSES[setting.kind](network(images).float(), targets) / terms
+            loss = LOSSES[setting.kind](network(images).float(), targets[part].to(fabric.device)) / terms
             # Several processes average their gradients; their losses are shares of one sum.
             fabric.backward(loss * fabric.world_size)
         total += loss.detach()
@@ -153,8 +154,8 @@ def _step(
 
 def _inputs(
     examples: Examples, indices: np.ndarray, choices: Choices, part: np.ndarray, crop: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Network inputs and targets for a part of a batch, on the device."""
+) -> torch.Tensor:
+    """Network inputs for a part of a batch, on the device."""
 
     def window(positions: np.ndarray) -> torch.Tensor:
         pixels = examples.pixels(indices[positions])
@@ -165,7 +166,7 @@ def _inputs(
     images = window(part)
     if choices.mixing < 1:
         images = choices.mixing * images + (1 - choices.mixing) * window(choices.partner[part])
-    return images, _mix(examples.targets[indices], choices)[part].to(device)
+    return images
 
 
 def _mix(targets: np.ndarray, choices: Choices) -> torch.Tensor:
