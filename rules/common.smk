@@ -20,10 +20,10 @@ from medtransfer.runs import run_table
 from medtransfer.training.recipe import resolution
 from snakemake.exceptions import WorkflowError
 
-# The demo is what runs when no configuration is named. It is not a `configfile:`, which every other would be merged
-# into.
+# The demo is what runs when no configuration file is named. It is not a `configfile:`, since every other would be
+# merged into that.
 DEMO = Path(workflow.basedir) / "config" / "demo.yaml"
-if "tier" not in config:
+if not workflow.configfiles:
     config = {**yaml.safe_load(DEMO.read_text()), **config}
 try:
     CONFIG = load(config, source=", ".join(map(str, workflow.configfiles)) or "config/demo.yaml")

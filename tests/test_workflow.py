@@ -209,6 +209,13 @@ def test_a_mistake_is_told_before_any_job_starts(tmp_path: Path) -> None:
     assert "Traceback" not in text and not (folder / "results").exists()
 
 
+def test_a_configuration_without_a_tier_is_not_completed_from_the_demo(tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    (folder / "half.yaml").write_text("note: half a configuration\n")
+    status, text = run(folder, config="half.yaml")
+    assert status != 0 and "half.yaml: tier: this key is required" in text
+
+
 def test_an_absent_raw_folder_says_which_where_from_and_what(tmp_path: Path) -> None:
     folder = clone(tmp_path)
     status, text = run(folder, "--config", "raw_root=nowhere", config="config/small.yaml")
