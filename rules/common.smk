@@ -2,6 +2,7 @@
 # hence nothing imports torch, timm or a plotting library.
 import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,7 @@ from medtransfer import versions
 from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
 from medtransfer.datasets import missing_raw_message
 from medtransfer.errors import UserError
-from medtransfer.models.catalogue import BACKBONES, parameter_count
+from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import run_table
 from medtransfer.training.recipe import resolution
 from snakemake.exceptions import WorkflowError
@@ -43,6 +44,7 @@ for run in RUNS:
 CELL = "{task}/{backbone}/{upstream}/{initialisation}/{budget}"
 
 
+@cache
 def card(dataset):
     """What is known of a dataset: title, home, licence, layout."""
     return yaml.safe_load((Path(workflow.basedir) / "config" / "datasets" / f"{dataset}.yaml").read_text())

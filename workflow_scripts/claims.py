@@ -26,18 +26,9 @@ def main(claims: str, runs: str, metrics: str, replicates: str, studies: list[St
         seed: Seed of the bootstrap over seeds.
         verdicts: The table to write.
     """
-    tables = [
-        judge(
-            read_claims(claims),
-            pd.read_csv(runs, keep_default_na=False),
-            pd.read_parquet(metrics),
-            pd.read_parquet(replicates),
-            study=study,
-            seed=seed,
-        )
-        for study in studies
-    ]
-    table = pd.concat(tables, ignore_index=True)
+    declared = read_claims(claims)
+    tables = pd.read_csv(runs, keep_default_na=False), pd.read_parquet(metrics), pd.read_parquet(replicates)
+    table = pd.concat([judge(declared, *tables, study=study, seed=seed) for study in studies], ignore_index=True)
     write_csv(table, verdicts)
     for row in table[table["task"] == "all"].itertuples():
         print(f"{row.claim}: {row.verdict}", file=sys.stderr)
