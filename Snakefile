@@ -21,14 +21,19 @@ pathvars:
     benchmarks=f"benchmarks/{TIER}",
 
 
+include: "rules/acquire.smk"
 include: "rules/data.smk"
+include: "rules/quality.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
 include: "rules/figures.smk"
 
 
 wildcard_constraints:
-    dataset="[a-z0-9_]+",
+    dataset="|".join(DATASETS),
+    derived="|".join(CONFIG.cohorts) or "none",
+    cohort="|".join(COHORTS),
+    group="|".join(GROUPS),
     task="|".join(CONFIG.tasks),
     backbone="[a-z0-9]+",
     upstream="[a-z0-9_-]+",

@@ -103,7 +103,7 @@ def draw_backbone(panel: Axes, numbers: pd.DataFrame, looks: dict[str, style.Loo
 
 # %%
 def needed(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Runs of the networks and upstreams that saw several budgets, and of the baseline.
+    """Runs of the networks and upstreams that saw several budgets, and of the baseline, of each task that has any.
 
     Raises UserError when there are none, or when the study does not say what its baseline is.
     """
@@ -115,7 +115,8 @@ def needed(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
             f"The study {study['name']!r} trains no network with more than one share of the patients, and this figure "
             f"has nothing to show. Add `fractions` such as [0.1, 0.3, 1.0] to studies.{study['name']}.grids."
         )
-    return runs[several | runs.index.isin(baseline(runs, study).index)]
+    studied = runs[runs["task"].isin(runs["task"][several])]
+    return runs[several | runs.index.isin(baseline(studied, study).index)]
 
 
 def baseline(runs: pd.DataFrame, study: Study) -> pd.DataFrame:

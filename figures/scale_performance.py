@@ -73,7 +73,7 @@ def draw_task(row: SubFigure, numbers: pd.DataFrame, columns: int, study: Study,
 # %%
 def draw_cohort(panel: Axes, numbers: pd.DataFrame, study: Study, looks: dict[str, style.Look]) -> None:
     """Upstreams as lines over backbones from small to large."""
-    backbones = sorted(study["backbones"], key=lambda name: study["backbones"][name])
+    backbones = sorted(numbers["backbone"].unique(), key=lambda name: study["backbones"][name])
     for position, (upstream, look) in enumerate(looks.items()):
         part = numbers[numbers["upstream"] == upstream]
         offset = DODGE * (position - (len(looks) - 1) / 2)

@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from medtransfer import versions
 from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
-from medtransfer.datasets import missing_raw_message
+from medtransfer.datasets import known_datasets
+from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
 from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import run_table
@@ -44,10 +45,37 @@ for run in RUNS:
 CELL = "{task}/{backbone}/{upstream}/{initialisation}/{budget}"
 
 
+def reader_name(dataset):
+    """The reader of a dataset: the one that the configuration names, or the one of the dataset's name."""
+    return (dataset in CONFIG.datasets and CONFIG.datasets[dataset].reader) or dataset
+
+
+def card_path(dataset):
+    return f"config/datasets/{reader_name(dataset)}.yaml"
+
+
 @cache
 def card(dataset):
-    """What is known of a dataset: title, home, licence, layout."""
-    return yaml.safe_load((Path(workflow.basedir) / "config" / "datasets" / f"{dataset}.yaml").read_text())
+    """What is known of a dataset: title, home, licence, files."""
+    return load_card(Path(workflow.basedir) / card_path(dataset))
+
+
+def dataset_card(wildcards):
+    """The name of a dataset's card, not its content: better words in a card re-run nothing."""
+    return card_path(wildcards.dataset)
+
+
+def cohort_title(cohort):
+    return CONFIG.cohorts[cohort].title if cohort in CONFIG.cohorts else card(cohort).title
+
+
+def raw_path(dataset):
+    """Where a dataset's raw files should lie."""
+    return f"{CONFIG.raw_root}/{(dataset in CONFIG.datasets and CONFIG.datasets[dataset].folder) or dataset}"
+
+
+def acquired_folder(wildcards):
+    return raw_path(wildcards.dataset)
 
 
 def raw_folder(wildcards):
@@ -55,7 +83,7 @@ def raw_folder(wildcards):
     dataset = wildcards.dataset
     if dataset in CONFIG.synthetic:
         return f"{RESULTS}/raw/{dataset}"
-    folder = Path(CONFIG.raw_root) / dataset
+    folder = Path(raw_path(dataset))
     if not folder.is_dir() and not Path(f"{RESULTS}/cohorts/{dataset}.parquet").exists():
         raise WorkflowError(missing_raw_message(card(dataset), folder))
     return ancient(str(folder))
@@ -74,8 +102,9 @@ def store_sizes():
     sizes = {}
     for run in RUNS:
         task = CONFIG.tasks[run.task]
-        for dataset in [task.id_cohort, *task.ood_cohorts]:
-            sizes.setdefault(dataset, {})[task_resolution(run.task, run.backbone).resize] = None
+        for cohort in [task.id_cohort, *task.ood_cohorts]:
+            for dataset in CONFIG.sources(cohort):
+                sizes.setdefault(dataset, {})[task_resolution(run.task, run.backbone).resize] = None
     for upstream in CONFIG.upstreams.values():
         if isinstance(upstream, PretrainedHere):
             sizes.setdefault(upstream.dataset, {})[upstream.resolution.resize] = None
@@ -83,10 +112,41 @@ def store_sizes():
 
 
 STORE_SIZES = store_sizes()
+DATASETS = list(STORE_SIZES)
+RAW_DATASETS = [dataset for dataset in DATASETS if dataset not in CONFIG.synthetic]
 
 
 def decoding_failures(wildcards):
     return f"{RESULTS}/images/{wildcards.dataset}-{STORE_SIZES[wildcards.dataset][0]}.rejected.csv"
+
+
+def reading_reader(wildcards):
+    return reader_name(wildcards.dataset)
+
+
+def reading_policies(wildcards):
+    return CONFIG.datasets[wildcards.dataset].policies if wildcards.dataset in CONFIG.datasets else {}
+
+
+def image_preparation(wildcards):
+    """How the configuration wants a dataset's images prepared; "" leaves that to its reader."""
+    return (wildcards.dataset in CONFIG.datasets and CONFIG.datasets[wildcards.dataset].preparation) or ""
+
+
+def exclusions(wildcards):
+    """The tables of excluded images that name a dataset."""
+    for path in CONFIG.exclude:
+        if not Path(path).is_file():
+            raise WorkflowError(f"The key exclude names {path}, which is not there.")
+    return [path for path in CONFIG.exclude if f"\n{wildcards.dataset}," in Path(path).read_text()]
+
+
+def derived_settings(wildcards):
+    return CONFIG.cohorts[wildcards.derived].model_dump(exclude={"title"})
+
+
+def derived_sources(wildcards):
+    return cohort_tables(CONFIG.sources(wildcards.derived))
 
 
 def task_settings(wildcards):
@@ -108,12 +168,85 @@ def run_resolution(wildcards):
     return task_resolution(wildcards.task, wildcards.backbone).model_dump()
 
 
-def task_datasets(task):
+def cohort_names(task):
+    """The cohorts of a task, the one that is trained on first."""
     return [CONFIG.tasks[task].id_cohort, *CONFIG.tasks[task].ood_cohorts]
 
 
+def duplicate_groups():
+    """Where duplicates are looked for: among the cohorts of each task, and in each dataset to pre-train on, by name."""
+    tasks = {task: cohort_names(task) for task in dict.fromkeys(run.task for run in RUNS)}
+    upstreams = [upstream for upstream in CONFIG.upstreams.values() if isinstance(upstream, PretrainedHere)]
+    return tasks | {upstream.dataset: [upstream.dataset] for upstream in upstreams}
+
+
+GROUPS = duplicate_groups()
+COHORTS = list(dict.fromkeys(cohort for cohorts in GROUPS.values() for cohort in cohorts))
+
+
+def cohort_sources(cohorts):
+    """The datasets that some cohorts are made of, each once."""
+    return list(dict.fromkeys(dataset for cohort in cohorts for dataset in CONFIG.sources(cohort)))
+
+
+def cohort_tables(cohorts):
+    return [f"{RESULTS}/cohorts/{cohort}.parquet" for cohort in cohorts]
+
+
+def first_stores(datasets, suffix="npy"):
+    """A store of each dataset, or a table beside it: that of the size which its cohort needs anyway."""
+    return [f"{RESULTS}/images/{dataset}-{STORE_SIZES[dataset][0]}.{suffix}" for dataset in datasets]
+
+
+def group_settings(wildcards):
+    cohorts = GROUPS[wildcards.group]
+    return {"cohorts": cohorts, "datasets": cohort_sources(cohorts), "train": cohorts[0], "tests": cohorts}
+
+
+def group_cohorts(wildcards):
+    return cohort_tables(GROUPS[wildcards.group])
+
+
+def group_stores(wildcards):
+    return first_stores(cohort_sources(GROUPS[wildcards.group]))
+
+
+def groups_of(wildcards):
+    return [group for group, cohorts in GROUPS.items() if wildcards.cohort in cohorts]
+
+
+def quality_datasets(wildcards):
+    """The datasets of a cohort and of those that it may share images with."""
+    return cohort_sources(cohort for group in groups_of(wildcards) for cohort in GROUPS[group])
+
+
+def quality_stores(wildcards):
+    return first_stores(quality_datasets(wildcards))
+
+
+def quality_rejections(wildcards):
+    cohorts = dict.fromkeys([*CONFIG.sources(wildcards.cohort), wildcards.cohort])
+    return [f"{RESULTS}/cohorts/{cohort}.rejected.csv" for cohort in cohorts]
+
+
+def quality_notes(wildcards):
+    return first_stores(CONFIG.sources(wildcards.cohort), "notes.csv")
+
+
+def quality_duplicates(wildcards):
+    return [f"{RESULTS}/quality/{group}.duplicates.csv" for group in groups_of(wildcards)]
+
+
+def quality_facts(wildcards):
+    return {"title": cohort_title(wildcards.cohort), "note": CONFIG.note}
+
+
 def task_cohorts(wildcards):
-    return [f"{RESULTS}/cohorts/{dataset}.parquet" for dataset in task_datasets(wildcards.task)]
+    return cohort_tables(cohort_names(wildcards.task))
+
+
+def task_sources(wildcards):
+    return cohort_sources(cohort_names(wildcards.task))
 
 
 def id_cohort(wildcards):
@@ -122,7 +255,7 @@ def id_cohort(wildcards):
 
 def task_stores(wildcards):
     size = task_resolution(wildcards.task, wildcards.backbone).resize
-    return [f"{RESULTS}/images/{dataset}-{size}.npy" for dataset in task_datasets(wildcards.task)]
+    return [f"{RESULTS}/images/{dataset}-{size}.npy" for dataset in task_sources(wildcards)]
 
 
 def upstream_weights(wildcards):
@@ -164,8 +297,8 @@ def cell_seeds(wildcards):
     return SEEDS[CELL.format(**wildcards)]
 
 
-def cell_datasets(wildcards):
-    return task_datasets(wildcards.task)
+def cell_cohorts(wildcards):
+    return cohort_names(wildcards.task)
 
 
 def all_cells(name):
@@ -183,7 +316,7 @@ def study_settings(study):
             task: CONFIG.tasks[task].model_dump(include={"title", "primary_metric", "id_cohort"}) for task in tasks
         },
         "backbones": {backbone: parameter_count(backbone) for backbone in backbones},
-        "titles": {dataset: card(dataset)["title"] for task in tasks for dataset in task_datasets(task)},
+        "titles": {cohort: cohort_title(cohort) for task in tasks for cohort in cohort_names(task)},
         "upstreams": list(dict.fromkeys(upstream for grid in grids for upstream in grid.upstreams)),
         "roles": dict(CONFIG.studies[study].roles),
         "confidence": CONFIG.metrics.confidence,

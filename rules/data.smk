@@ -26,12 +26,16 @@ rule read_dataset:
     output:
         listed="<results>/readings/{dataset}.parquet",
         rejected="<results>/readings/{dataset}.rejected.csv",
+        checked="<results>/readings/{dataset}.checked.csv",
     log:
         "<logs>/read_dataset/{dataset}.log",
     resources:
         mem_mb=4000,
         runtime=60,
     params:
+        reader=reading_reader,
+        policies=reading_policies,
+        card=dataset_card,
         allow_partial=CONFIG.decoding.allow_partial,
     message:
         "Reading the tables of {wildcards.dataset}"
@@ -47,6 +51,7 @@ rule image_store:
         images="<results>/images/{dataset}-{size}.npy",
         facts="<results>/images/{dataset}-{size}.json",
         rejected="<results>/images/{dataset}-{size}.rejected.csv",
+        notes="<results>/images/{dataset}-{size}.notes.csv",
     log:
         "<logs>/image_store/{dataset}-{size}.log",
     benchmark:
@@ -56,6 +61,8 @@ rule image_store:
         mem_mb=8000,
         runtime=720,
     params:
+        reader=reading_reader,
+        preparation=image_preparation,
         recipe=versions.IMAGE_STORE,
     message:
         "Decoding the images of {wildcards.dataset} at {wildcards.size} pixels"
@@ -68,6 +75,7 @@ rule cohort:
         listed="<results>/readings/{dataset}.parquet",
         unreadable=decoding_failures,
         rejected="<results>/readings/{dataset}.rejected.csv",
+        exclusions=exclusions,
     output:
         cohort="<results>/cohorts/{dataset}.parquet",
         rejected="<results>/cohorts/{dataset}.rejected.csv",
@@ -82,9 +90,29 @@ rule cohort:
         "../workflow_scripts/cohort.py"
 
 
+rule derived_cohort:
+    input:
+        derived_sources,
+    output:
+        cohort="<results>/cohorts/{derived}.parquet",
+        rejected="<results>/cohorts/{derived}.rejected.csv",
+    log:
+        "<logs>/derived_cohort/{derived}.log",
+    resources:
+        mem_mb=8000,
+        runtime=10,
+    params:
+        definition=derived_settings,
+    message:
+        "Putting the cohort {wildcards.derived} together"
+    script:
+        "../workflow_scripts/derived_cohort.py"
+
+
 rule subset:
     input:
         cohort=id_cohort,
+        leaks="<results>/quality/{task}.leaks.csv",
     output:
         "<results>/subsets/{task}/{budget}/seed{seed}.parquet",
     log:

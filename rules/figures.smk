@@ -86,6 +86,7 @@ rule report:
     input:
         FIGURES,
         TABLES,
+        collect("<results>/quality/{cohort}.html", cohort=COHORTS),
         "<results>/claims.csv",
         "<results>/completeness.csv",
     output:

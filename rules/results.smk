@@ -15,7 +15,7 @@ rule metrics:
         runtime=30,
     params:
         seeds=cell_seeds,
-        datasets=cell_datasets,
+        cohort_names=cell_cohorts,
         task=evaluation_settings,
         metrics=CONFIG.metrics.model_dump(),
     message:

@@ -51,6 +51,7 @@ rule finetune:
         checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
     params:
         task=task_settings,
+        sources=task_sources,
         resolution=run_resolution,
         recipe_settings=CONFIG.recipe.model_dump(),
         training=TRAINING_SETTINGS,

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtransfer.datasets import known_datasets, missing_raw_message, reader
+from medtransfer.datasets import known_datasets, reader
+from medtransfer.datasets import read as read_with
 from medtransfer.datasets._raw import Images, read_table
 from medtransfer.datasets._splits import check_splits, split_by_hash
 from medtransfer.datasets._tidy import tidy_age, tidy_sex, tidy_view
+from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
+from medtransfer.imaging.prepare import PREPARATIONS
 from tests.conftest import ROOT
 from tests.raw_layouts import images, put, read
 
@@ -24,11 +26,28 @@ def test_every_dataset_has_a_reader_and_a_card_that_agree():
     cards = sorted(path.stem for path in (ROOT / "config" / "datasets").glob("*.yaml"))
     assert cards == known_datasets()
     for dataset in known_datasets():
-        card = yaml.safe_load((ROOT / "config" / "datasets" / f"{dataset}.yaml").read_text())
-        assert tuple(card["labels"]) == reader(dataset).LABELS
-        assert reader(dataset).CHANNELS in (1, 3)
+        card, module = load_card(ROOT / "config" / "datasets" / f"{dataset}.yaml"), reader(dataset)
+        assert tuple(card.labels) == module.LABELS, dataset
+        policies = {name: tuple(choices) for name, choices in card.policies.items()}
+        assert policies == getattr(module, "POLICIES", {}), dataset
+        assert module.CHANNELS in (1, 3)
+        assert getattr(module, "PREPARATION", "none") in PREPARATIONS
+        defaults = {name: choices[0] for name, choices in policies.items()}
+        assert (module.read.__kwdefaults__ or {}) == defaults, dataset
         message = missing_raw_message(card, Path("raw/x"))
-        assert card["home"] in message and "raw/x" in message and card["layout"][0] in message
+        assert card.home in message and "raw/x" in message and card.files[0].path in message
+
+
+def test_a_card_with_a_mistake_is_told_with_file_and_key(tmp_path):
+    put(tmp_path, {"x.yaml": "title: X\nacess: open\n"})
+    with pytest.raises(UserError, match=r"(?s)x\.yaml.*licence: Field required.*acess"):
+        load_card(tmp_path / "x.yaml")
+
+
+def test_a_policy_that_a_reader_does_not_have_is_told_with_those_it_has(tmp_path):
+    for policy, choice in (("implants", "hide"), ("implant", "drop")):
+        with pytest.raises(UserError, match=f"no policy {policy}: {choice}.*implants: keep or drop"):
+            read_with("rsna_mammo", tmp_path, {policy: choice})
 
 
 def test_an_unknown_dataset_is_named_with_the_known_ones():
@@ -74,6 +93,15 @@ def test_tables_with_bom_spaces_other_case_or_compression_are_read(tmp_path):
     for name in ("a.csv", "b.csv.gz", "c.tab"):
         table = read_table(tmp_path / name, {"id": "id", "sex": "gender|sex"}, optional={"other": "Other"})
         pd.testing.assert_frame_equal(table, expected)
+
+
+def test_workbooks_are_read_like_other_tables(tmp_path):
+    pd.DataFrame({"ID ": ["007", "8"], "Age": [61, None]}).to_excel(tmp_path / "a.xlsx", index=False)
+    expected = pd.DataFrame({"id": ["007", "8"], "age": ["61", ""]}, dtype="str")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.xlsx", {"id": "id", "age": "age"}), expected)
+    (tmp_path / "b.xlsx").write_bytes((tmp_path / "a.xlsx").read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"b\.xlsx cannot be read as a workbook"):
+        read_table(tmp_path / "b.xlsx", {"id": "id"})
 
 
 def test_an_unreadable_table_is_an_error_that_names_file_and_columns(tmp_path):

@@ -354,7 +354,11 @@ def test_one_seed_has_no_spread(tmp_path):
 @pytest.mark.parametrize("note", ["", STUDY["note"]])
 def test_captions_are_valid_and_carry_the_tiers_note(caption, note):
     config = {"tier": "demo", **({"note": note} if note else {})}
-    snakemake = {"config": config, "params": {"study": {**STUDY, "note": note}}}
+    snakemake = {
+        "config": config,
+        "params": {"study": {**STUDY, "note": note}, "facts": {"note": note}},
+        "wildcards": {"cohort": "chexpert"},
+    }
     text = jinja2.Template(caption.read_text()).render(snakemake=snakemake)
     html = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert ("say nothing about medicine" in html) == bool(note)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medtransfer import datasets
 from medtransfer.datasets import reader
 from medtransfer.datasets.base import ABSENT
 from medtransfer.errors import UserError
@@ -148,6 +149,45 @@ def test_vindr_cxr_takes_the_majority_of_readers(tmp_path):
     assert reasons(reading) == {"c": "a label that is not 1 or 0", "e": ABSENT}
 
 
+def test_vindr_cxr_takes_any_reader(tmp_path):
+    header = "image_id,rad_id,Cardiomegaly,Rib fracture,Pneumonia,No finding\n"
+    train = "a,R1,0,0,1,0\na,R2,0,0,0,1\na,R3,0,0,0,1\nb,R1,0,0,0,1\nb,R2,0,0,0,1\nc,R1,0,7,0,0\nc,R2,0,1,0,0\n"
+    put(
+        tmp_path,
+        {
+            "image_labels_train.csv": header + train,
+            "image_labels_test.csv": header.replace("rad_id,", "") + "d,1,0,0,0\n",
+        },
+    )
+    put(tmp_path, images(*(f"{name}.dicom" for name in "abcd")))
+    reading = datasets.read("vindr_cxr", tmp_path, {"readers": "any"})
+    table = reading.table.set_index("image_id")
+    assert table[["cardiomegaly", "pneumonia", "no_finding"]].values.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert reasons(reading) == {"c": "a label that is not 1 or 0"}
+    assert read("vindr_cxr", tmp_path).table.set_index("image_id").loc["a", ["pneumonia", "no_finding"]].tolist() == [
+        0,
+        1,
+    ]
+
+
+def test_vindr_cxr_reads_the_boxes_of_kaggle(tmp_path):
+    films = [f"film{n}" for n in range(60)]
+    boxes = "film0,Cardiomegaly,3,R8,1,2,3,4\nfilm0,Cardiomegaly,3,R9,1,2,3,4\nfilm0,Cardiomegaly,3,R9,5,6,7,8\n"
+    boxes += "film0,Aortic enlargement,0,R10,1,2,3,4\nfilm1,Nodule/Mass,8,R8,1,2,3,4\nfilm1,ILD,5,R9,1,2,3,4\n"
+    boxes += "".join(f"{film},No finding,14,{reader},,,,\n" for film in films[2:] for reader in ("R1", "R2", "R3"))
+    put(tmp_path, {"train.csv": "\ufeffimage_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n" + boxes})
+    reading = read("vindr_cxr", put(tmp_path, images(*(f"train/{film}.dicom" for film in films), "test/t.dicom")))
+    table = reading.table.set_index("image_id")
+    assert table["cardiomegaly"].sum() == 1 and table.loc["film0", "cardiomegaly"] == 1  # two readers of three
+    assert pd.isna(table.loc["film1", "lung_lesion"]) and table.loc["film0", "lung_lesion"] == 0  # one reader of two
+    assert table["no_finding"].tolist() == [0, 0] + [1] * 58
+    assert table[["edema", "emphysema", "fracture", "pneumonia"]].isna().all(axis=None)
+    assert set(table["split"]) == {"train", "val", "test"}
+    assert reasons(reading) == {"test/t.dicom": "not listed in train.csv"}
+    either = datasets.read("vindr_cxr", tmp_path, {"readers": "any"}).table.set_index("image_id")
+    assert either.loc["film1", "lung_lesion"] == 1 and (either["split"] == table["split"]).all()
+
+
 COVID = "patientid,sex,age,finding,view,modality,folder,filename,\n"
 
 
@@ -194,6 +234,9 @@ def test_covid_chestxray_takes_frontal_films_once(tmp_path):
     put(tmp_path, images("annotations/masks/a_mask.png"))
     reading = read("covid_chestxray", tmp_path)
     assert reading.table["image_id"].tolist() == ["a", "d", "e", "g.png", "g.jpg"]
+    by_hash = datasets.read("covid_chestxray", tmp_path, {"split": "by_hash"}).table
+    assert by_hash["image_id"].tolist() == ["a", "d", "e", "g.png", "g.jpg"] and set(by_hash["split"]) != {"test"}
+    assert (reading.table["split"] == "test").all()
     assert reading.table["patient_id"].tolist() == ["1", "3", "3", "6", "6"]  # 3 and 4 share a film: one patient
     assert reasons(reading) == {
         "b.jpg": "view 'L', not a frontal one",

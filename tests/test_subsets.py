@@ -79,6 +79,7 @@ def _cohort() -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "row": range(5),
+            "dataset": "x",
             "image_id": list("abcde"),
             "patient_id": list("pqrst"),
             "study_id": list("pqrst"),

@@ -307,7 +307,9 @@ def test_scenes_of_one_class_share_shape_and_surface_but_not_pixels() -> None:
 
 
 def test_errors_name_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'mimic'.*chexpert, isic_2019, nih_cxr14, pad_ufes_20, scenes, vindr_cxr"):
+    with pytest.raises(
+        UserError, match=r"'mimic'.*chexpert, isic_2019, nih_cxr14, pad_ufes_20, rsna_mammo, scenes, vindr_cxr"
+    ):
         write("mimic", tmp_path / "a", 20, 32, 0)
     with pytest.raises(UserError, match="patients is 3; at least 10"):
         write("chexpert", tmp_path / "a", 3, 32, 0)

@@ -32,7 +32,8 @@ def _examples(n: int = 40, labels: int = 3, channels: int = 1) -> Examples:
     shape = (n + 5, 24, 24) if channels == 1 else (n + 5, 24, 24, channels)
     targets = generator.integers(0, 2, (n, labels)).astype(np.float32)
     targets[generator.random(targets.shape) < 0.2] = np.nan
-    return Examples(generator.integers(0, 256, shape, dtype=np.uint8), np.arange(n)[::-1] + 2, targets)
+    store = generator.integers(0, 256, shape, dtype=np.uint8)
+    return Examples([store], np.zeros(n, dtype=int), np.arange(n)[::-1] + 2, targets)
 
 
 def _setting(tmp_path: Path, **changes: Any) -> loop.Setting:

@@ -101,7 +101,7 @@ def test_predictions_cover_validation_test_and_every_ood_cohort(finished: Path) 
     assert set(zip(predictions["cohort"], predictions["split"], strict=True)) == {
         ("chexpert", "val"),
         ("chexpert", "test"),
-        ("nih_cxr14", "test"),
+        ("nih_pa", "test"),
     }
     cohort = pd.read_parquet(results(finished) / "cohorts" / "chexpert.parquet")
     training = pd.read_parquet(results(finished) / "subsets" / "chest5" / "pct100" / "seed0.parquet")
@@ -155,6 +155,7 @@ def _with(folder: Path, change: str) -> str:
 SHOWN = {"claims", "scale_performance", "scale_efficiency", "scale_table"}
 MEASURED = {"metrics", "results", *SHOWN}
 TRAINED = {"finetune", *MEASURED}
+DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,8 @@ TRAINED = {"finetune", *MEASURED}
         ("tasks.chest5.flip=true", TRAINED),
         ("tasks.chest5.uncertain=ones", {"subset", *TRAINED}),
         ("upstreams.scenes-small.steps=9", {"pretrain", *TRAINED}),
-        ("synthetic.nih_cxr14.seed=1", {"synthesise", "read_dataset", "image_store", "cohort", *TRAINED}),
+        ("synthetic.nih_cxr14.seed=1", {*DRAWN, "derived_cohort", "duplicates", "subset", *TRAINED}),
+        ("cohorts.nih_pa.where={view: [AP]}", {"derived_cohort", "duplicates", "subset", *TRAINED}),
     ],
 )
 def test_a_change_reruns_exactly_what_depends_on_it(finished: Path, change: str, rerun: set[str]) -> None:
@@ -220,8 +222,45 @@ def test_an_absent_raw_folder_says_which_where_from_and_what(tmp_path: Path) -> 
     folder = clone(tmp_path)
     status, text = run(folder, "--config", "raw_root=nowhere", config="config/small.yaml")
     assert status != 0
-    for words in ("nowhere/", "http", "unpack it there"):
+    for words in ("nowhere/", "http", "should lie there"):
         assert words in text
+
+
+def test_every_cohort_has_a_page(finished: Path) -> None:
+    pages = {path.stem for path in (results(finished) / "quality").glob("*.html")}
+    assert pages == {"chexpert", "nih_pa", "skin", "scenes"}
+    counts = pd.read_csv(results(finished) / "quality" / "skin.csv")
+    images = counts[(counts["section"] == "size") & (counts["value"] == "images")]
+    assert images["count"].sum() == len(pd.read_parquet(results(finished) / "cohorts" / "skin.parquet"))
+
+
+def test_nothing_has_to_be_fetched_for_drawn_datasets(finished: Path) -> None:
+    assert "No dataset of this configuration has to be fetched." in snakemake(finished, targets=["acquire"])
+
+
+@pytest.mark.slow
+def test_a_leak_stops_the_workflow_until_it_is_excluded(finished: Path, tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    content = yaml.safe_load((folder / TINY).read_text())
+    for dataset in ("chexpert", "nih_cxr14"):
+        shutil.copytree(results(finished) / "raw" / dataset, folder / "raw" / dataset)
+        del content["synthetic"][dataset]
+    trained, tested = (
+        pd.read_parquet(results(finished) / "cohorts" / f"{cohort}.parquet").query(f"split == '{split}'").iloc[0]
+        for cohort, split in (("chexpert", "train"), ("nih_pa", "test"))
+    )
+    shutil.copy(folder / "raw/nih_cxr14" / tested["path"], folder / "raw/chexpert" / trained["path"])
+    (folder / "leaky.yaml").write_text(yaml.safe_dump(content))
+    target = "results/tiny/subsets/chest5/pct100/seed0.parquet"
+    status, text = run(folder, config="leaky.yaml", targets=[target])
+    assert status != 0 and "Task chest5: 1 training images are tested on as well" in text
+    assert f"chexpert {trained['image_id']}: duplicate of nih_pa {tested['image_id']}" in text
+    shutil.copy(results(folder) / "quality" / "chest5.leaks.csv", folder / "excluded.csv")
+    (folder / "leaky.yaml").write_text(yaml.safe_dump(content | {"exclude": ["excluded.csv"]}))
+    snakemake(folder, config="leaky.yaml", targets=[target])
+    assert trained["image_id"] not in set(pd.read_parquet(folder / target)["image_id"])
+    rejected = pd.read_csv(results(folder) / "cohorts" / "chexpert.rejected.csv")
+    assert rejected["reason"].str.startswith("excluded by excluded.csv: duplicate of nih_pa").sum() == 1
 
 
 @pytest.mark.slow
@@ -242,7 +281,7 @@ def test_killed_at_any_step_and_rerun_predictions_are_bit_identical(finished: Pa
     target, checkpoints = f"{run}/predictions.parquet", folder / "results/tiny/scratch"
     moments = [
         lambda: (results(folder) / "raw/chexpert").exists(),
-        lambda: list((results(folder) / "images").glob(".*")),
+        lambda: (checkpoints / "images/chexpert-32/key").exists(),
         lambda: (checkpoints / "upstream/scenes-small/r14w16/checkpoint.pt").exists(),
         lambda: (checkpoints / RUN / "checkpoint.pt").exists(),
         lambda: (folder / target).exists(),

@@ -15,7 +15,7 @@ from medtransfer.logs import step_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import load_body
-from medtransfer.training.examples import Examples, open_store, store_digest
+from medtransfer.training.examples import examples, open_store, store_digest
 from medtransfer.training.loop import Progress, Setting, fit, predict
 from medtransfer.training.recipe import Hyperparameters, hyperrule, learning_rate
 from medtransfer.training.session import (
@@ -38,6 +38,7 @@ def main(
     resolution: Resolution,
     version: int,
     inputs: dict[str, list[str]],
+    sources: list[str],
     fabric: Fabric,
     memory_mb: int,
     scratch: Path,
@@ -53,7 +54,8 @@ def main(
         resolution: Sizes of stored images and crops.
         version: Version of the training recipe.
         inputs: Paths of `subset` and `weights` (none or one each) and, in the order of the task's datasets, of
-            `cohorts` and `images`.
+            `cohorts`; of `images`, in the order of `sources`.
+        sources: The datasets whose image stores those cohorts lie in.
         fabric: Devices and precision.
         memory_mb: Memory the job has asked for.
         scratch: Folder of the resume state.
@@ -63,17 +65,17 @@ def main(
     watch = Stopwatch()
     datasets = [task.id_cohort, *task.ood_cohorts]
     cohorts = {name: pd.read_parquet(path) for name, path in zip(datasets, inputs["cohorts"], strict=True)}
-    stores = {name: open_store(path) for name, path in zip(datasets, inputs["images"], strict=True)}
+    stores = {name: open_store(path) for name, path in zip(sources, inputs["images"], strict=True)}
     training = _training_rows(cohorts[task.id_cohort], task, inputs["subset"][0])
-    examples = _examples(training, stores[task.id_cohort], task, training=True)
+    training_examples = examples(training, stores, targets(training, task, training=True))
 
-    settings = hyperrule(len(examples), recipe.hyperrule, recipe.overrides)
+    settings = hyperrule(len(training_examples), recipe.hyperrule, recipe.overrides)
     model = build(run["backbone"], len(task.labels), seed=run["seed"])
     for path in inputs["weights"]:
         load_body(model, Path(path))
     bytes_per_image = activation_bytes_per_image(run["backbone"], len(task.labels), resolution.crop)
     budget = activation_budget(fabric, memory_mb)
-    hashes = _hashes(datasets, inputs)
+    hashes = _hashes(datasets, sources, inputs)
     described = {
         **run,
         "recipe_version": version,
@@ -96,7 +98,7 @@ def main(
         digest(described),
     )
     preparation = watch.lap()
-    progress = fit(model, examples, setting, fabric)
+    progress = fit(model, training_examples, setting, fabric)
     watch.lap()
     predictions = _predictions(model, cohorts, stores, task, setting, fabric)
     evaluation = watch.lap()
@@ -111,7 +113,7 @@ def main(
             "evaluation": evaluation,
         }
         facts = {
-            "images": len(examples),
+            "images": len(training_examples),
             "patients": int(training["patient_id"].nunique()),
             "images_seen": settings.steps * settings.batch,
             "micro_batch": setting.micro_batch,
@@ -127,16 +129,12 @@ def _training_rows(cohort: pd.DataFrame, task: Task, subset: str) -> pd.DataFram
     return rows[rows["image_id"].isin(pd.read_parquet(subset)["image_id"])].reset_index(drop=True)
 
 
-def _examples(rows: pd.DataFrame, store: np.ndarray, task: Task, *, training: bool) -> Examples:
-    return Examples(store, rows["row"].to_numpy(), targets(rows, task, training=training))
-
-
-def _hashes(datasets: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]:
+def _hashes(datasets: list[str], sources: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]:
     """Content hashes of all inputs."""
     return {
         "subset": file_digest(inputs["subset"][0]),
         "cohorts": {name: file_digest(path) for name, path in zip(datasets, inputs["cohorts"], strict=True)},
-        "images": {name: store_digest(path) for name, path in zip(datasets, inputs["images"], strict=True)},
+        "images": {name: store_digest(path) for name, path in zip(sources, inputs["images"], strict=True)},
         "weights": [file_digest(path) for path in inputs["weights"]],
     }
 
@@ -156,15 +154,15 @@ def _predictions(
             rows = select(cohort, task, split)
             if rows.empty:
                 continue
-            examples = _examples(rows, stores[name], task, training=False)
-            logits = predict(model, examples, setting.crop, setting.micro_batch, fabric)
+            shown = examples(rows, stores, targets(rows, task, training=False))
+            logits = predict(model, shown, setting.crop, setting.micro_batch, fabric)
             part = rows[["image_id", "patient_id"]].copy()
             part.insert(0, "cohort", name)
             part.insert(1, "split", split)
             for number, label in enumerate(task.labels):
                 part[f"logit_{label}"] = logits[:, number]
             for number, label in enumerate(task.labels):
-                part[f"target_{label}"] = examples.targets[:, number]
+                part[f"target_{label}"] = shown.targets[:, number]
             parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -189,6 +187,7 @@ if __name__ == "__main__":
                 "weights": [str(path) for path in snakemake.input.weights],
                 **{name: list(snakemake.input[name]) for name in ("cohorts", "images")},
             },
+            sources=list(params.sources),
             fabric=open_fabric(**params.training, threads=snakemake.threads),
             memory_mb=snakemake.resources.mem_mb,
             scratch=Path(snakemake.output.record.replace("/runs/", "/scratch/")).parent,

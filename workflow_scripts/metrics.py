@@ -26,7 +26,7 @@ def main(
     Args:
         cell: Keys of its runs without the seed.
         predictions: For each seed its predictions.
-        cohorts: For each dataset its cohort.
+        cohorts: Tables of the task's cohorts, by name.
         task: `kind`, `labels`, `id_cohort` and `subgroups` of the task.
         settings: `replicates`, `confidence`, `min_group` and `seed` of the bootstrap.
         metrics: Table to write, one row for each seed, cohort, sub-group, label and metric.
@@ -45,9 +45,9 @@ def main(
     write_parquet(pd.concat(replicated, ignore_index=True), replicates)
 
 
-def _demographics(dataset: str, path: str, columns: list[str]) -> pd.DataFrame:
+def _demographics(cohort: str, path: str, columns: list[str]) -> pd.DataFrame:
     """Image ids and the columns to group by, missing where the cohort does not have them."""
-    return pd.read_parquet(path).reindex(columns=["image_id", *columns]).assign(cohort=dataset)
+    return pd.read_parquet(path).reindex(columns=["image_id", *columns]).assign(cohort=cohort)
 
 
 if __name__ == "__main__":
@@ -56,7 +56,7 @@ if __name__ == "__main__":
         main(
             cell=dict(snakemake.wildcards.items()),
             predictions=dict(zip(snakemake.params.seeds, snakemake.input.predictions, strict=True)),
-            cohorts=dict(zip(snakemake.params.datasets, snakemake.input.cohorts, strict=True)),
+            cohorts=dict(zip(snakemake.params.cohort_names, snakemake.input.cohorts, strict=True)),
             task=task,
             settings=snakemake.params.metrics,
             metrics=snakemake.output.metrics,

@@ -15,7 +15,7 @@ from medtransfer.logs import step_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import save_body
-from medtransfer.training.examples import Examples, open_store, store_digest
+from medtransfer.training.examples import examples, open_store, store_digest
 from medtransfer.training.loop import Setting, fit, predict
 from medtransfer.training.recipe import upstream_rule
 from medtransfer.training.session import activation_budget, digest, environment, file_digest, open_fabric
@@ -53,10 +53,10 @@ def main(
         checkpoint_seconds: Seconds between resume checkpoints.
         outputs: Paths to write: `weights`, `record`.
     """
-    cohort, store = pd.read_parquet(inputs["cohort"]), open_store(inputs["images"])
+    cohort, stores = pd.read_parquet(inputs["cohort"]), {settings.dataset: open_store(inputs["images"])}
     classes, training = choose(cohort[cohort["split"] == "train"], settings)
     validation = cohort[(cohort["split"] == "val") & cohort["class_name"].isin(classes)]
-    examples, held_out = (_examples(rows, store, classes) for rows in (training, validation))
+    shown, held_out = (examples(rows, stores, _one_hot(rows, classes)) for rows in (training, validation))
     hyperparameters = upstream_rule(settings)
     crop = settings.resolution.crop
     described = {
@@ -84,7 +84,7 @@ def main(
         digest(described),
     )
     model = build(backbone, len(classes), seed=SEED)
-    progress = fit(model, examples, setting, fabric)
+    progress = fit(model, shown, setting, fabric)
     accuracy = None
     if len(held_out):
         logits = predict(model, held_out, crop, setting.micro_batch, fabric)
@@ -92,7 +92,7 @@ def main(
     if fabric.is_global_zero:
         facts = {
             "classes": len(classes),
-            "images": len(examples),
+            "images": len(shown),
             "images_seen": settings.steps * settings.batch,
             "final_loss": float(np.mean(progress.losses[-20:])),
             "validation_images": len(held_out),
@@ -126,9 +126,9 @@ def choose(rows: pd.DataFrame, settings: PretrainedHere) -> tuple[list[str], pd.
     return classes, rows
 
 
-def _examples(rows: pd.DataFrame, store: np.ndarray, classes: list[str]) -> Examples:
+def _one_hot(rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
     numbers = pd.Index(classes).get_indexer(pd.Index(rows["class_name"]))
-    return Examples(store, rows["row"].to_numpy(), np.eye(len(classes), dtype=np.float32)[numbers])
+    return np.eye(len(classes), dtype=np.float32)[numbers]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from medtransfer.config import Task
 from medtransfer.errors import UserError
 from medtransfer.files import write_parquet
 from medtransfer.logs import step_log
+from medtransfer.quality.leaks import refuse_leaks
 from medtransfer.runs import budget_fraction
 from medtransfer.subsets import patient_fraction
 
@@ -17,16 +18,21 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(cohort: str, task_settings: dict[str, Any], budget: str, seed: int, subset: str) -> None:
+def main(
+    cohort: str, leaks: str, task_name: str, task_settings: dict[str, Any], budget: str, seed: int, subset: str
+) -> None:
     """Write the training images of a task, budget and seed.
 
     Args:
         cohort: The in-distribution cohort.
+        leaks: Its training images that a test split of the task holds too; there must be none.
+        task_name: The task's name.
         task_settings: The task's configuration.
         budget: Such as `pct10`.
         seed: Seed of the choice.
         subset: Table to write: `image_id` and `patient_id`.
     """
+    refuse_leaks(pd.read_csv(leaks), task_name, leaks)
     task = Task.model_validate({"title": "", **task_settings})
     rows = select(pd.read_parquet(cohort), task, "train")
     if rows.empty:
@@ -43,6 +49,8 @@ if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
             snakemake.input.cohort,
+            snakemake.input.leaks,
+            snakemake.wildcards.task,
             snakemake.params.task,
             snakemake.wildcards.budget,
             int(snakemake.wildcards.seed),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from medtransfer.imaging.chunk import Form
 from medtransfer.imaging.store import build_store
 
 IMAGES, NATIVE, SIZE, ROUNDS = 600, 1024, 224, 3
@@ -18,7 +19,7 @@ def main() -> None:
     smooth = generator.integers(0, 256, (32, 32), dtype=np.uint8)
     film = Image.fromarray(smooth).resize((NATIVE, NATIVE), Image.Resampling.BICUBIC)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, scratch, form = Path(name), Path(name) / "scratch", Form(1, SIZE)
         film.save(folder / "film.jpg", quality=90)
         film.save(folder / "film.png")
         for suffix in ("jpg", "png"):
@@ -26,7 +27,7 @@ def main() -> None:
                 rates = []
                 for _ in range(ROUNDS):
                     started = time.perf_counter()
-                    build_store(folder, [f"film.{suffix}"] * IMAGES, 1, SIZE, folder / "store.npy", workers)
+                    build_store(folder, [f"film.{suffix}"] * IMAGES, form, folder / "store.npy", scratch, workers)
                     rates.append(IMAGES / (time.perf_counter() - started))
                 print(f"{suffix}, {NATIVE} to {SIZE} px, {workers} process(es): {np.median(rates):,.0f} images/s")
 

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from PIL import Image
 
 from medtransfer.config import Overrides
+from medtransfer.imaging.chunk import Form
 from medtransfer.imaging.store import build_store
 from medtransfer.models.bit import build
 from medtransfer.training.examples import Examples, open_store
@@ -99,9 +100,10 @@ def main() -> None:
         paths = [folder / f"{number:04d}.jpg" for number in range(IMAGES)]
         for path in paths:
             Image.fromarray(generator.integers(0, 256, (NATIVE, NATIVE), dtype=np.uint8)).save(path)
-        build_store(folder, [path.name for path in paths], 1, RESIZE, folder / "store.npy", workers=1)
+        names = [path.name for path in paths]
+        build_store(folder, names, Form(1, RESIZE), folder / "store.npy", folder / "scratch", workers=1)
         targets = generator.integers(0, 2, (IMAGES, LABELS)).astype(np.float32)
-        examples = Examples(open_store(folder / "store.npy"), np.arange(IMAGES), targets)
+        examples = Examples([open_store(folder / "store.npy")], np.zeros(IMAGES, dtype=int), np.arange(IMAGES), targets)
         in_memory = [
             (torch.randn(BATCH, 3, CROP, CROP, device=fabric.device), torch.ones(BATCH, LABELS, device=fabric.device))
         ] * STEPS

@@ -1,5 +1,7 @@
 """Cohort tables: their checks, the rows a task uses, and the targets it trains on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,7 @@ def check_cohort(cohort: pd.DataFrame, dataset: str) -> None:
         UserError: A column is missing, an image occurs twice, a split is unknown, a label is neither 1, 0 nor
             missing, or a patient stands in two splits.
     """
-    if missing := [column for column in (*REQUIRED, "row") if column not in cohort]:
+    if missing := [column for column in (*REQUIRED, "dataset", "row") if column not in cohort]:
         raise UserError(f"Cohort {dataset}: lacks the columns {missing}; it has {list(cohort)}.")
     if (twice := cohort["image_id"][cohort["image_id"].duplicated()]).size:
         raise UserError(
@@ -32,6 +34,27 @@ def check_cohort(cohort: pd.DataFrame, dataset: str) -> None:
     for label in label_columns(cohort):
         if not cohort[label].dropna().isin([0, 1]).all():
             raise UserError(f"Cohort {dataset}: label {label} holds values other than 1, 0 and missing.")
+
+
+def exclude(cohort: pd.DataFrame, dataset: str, exclusions: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take out the images that the configuration excludes.
+
+    `exclusions` are CSV files with the columns dataset, image_id and reason. Returns the cohort without the images of
+    `dataset` that they name, and `file` and `reason` of these. Raises UserError for a file without those columns.
+    """
+    reasons: dict[str, str] = {}
+    for path in exclusions:
+        listed = pd.read_csv(path, dtype="str", keep_default_na=False)
+        if missing := [column for column in ("dataset", "image_id", "reason") if column not in listed]:
+            raise UserError(f"{path}, named by the key exclude, lacks the columns {missing}; it has {list(listed)}.")
+        listed = listed[listed["dataset"] == dataset]
+        reasons |= {
+            image: f"excluded by {path}: {reason}"
+            for image, reason in zip(listed["image_id"], listed["reason"], strict=True)
+        }
+    reason = cohort["image_id"].map(reasons)
+    excluded = pd.DataFrame({"file": cohort["path"], "reason": reason})[reason.notna()]
+    return cohort[reason.isna()].reset_index(drop=True), excluded
 
 
 def label_columns(cohort: pd.DataFrame) -> list[str]:

@@ -111,11 +111,12 @@ def stem(name: str) -> str:
 
 
 def read_table(path: Path, required: dict[str, str], optional: dict[str, str] | None = None) -> pd.DataFrame:
-    """Read some columns of a CSV file (.tab: tab-separated; .gz) as stripped text, blank cells as "".
+    """Read some columns of a CSV file (.tab: tab-separated; .gz), or of the first sheet of an .xlsx, as stripped text.
 
     `required` and `optional` map the names to return to the names in the file; "a|b" allows either. Headers are
-    compared without case and surrounding spaces. Optional columns that are not there are "". UTF-8, with or without
-    byte-order mark, or Windows-1252. Raises UserError, naming file and columns, when the file cannot be read.
+    compared without case and surrounding spaces. Blank cells and optional columns that are not there are "". The text
+    may be UTF-8, with or without byte-order mark, or Windows-1252. Raises UserError, naming file and columns, when the
+    file cannot be read.
     """
     table = _read_text(path)
     found = {str(column).strip().casefold(): column for column in reversed(table.columns)}
@@ -136,10 +137,24 @@ def read_table(path: Path, required: dict[str, str], optional: dict[str, str] | 
 
 
 def _read_text(path: Path) -> pd.DataFrame:
+    table = _read_sheet(path) if path.suffix == ".xlsx" else _read_csv(path)
+    if table.empty:
+        raise UserError(f"{path} has no rows. Fetch it again from its source.")
+    return table.fillna("").apply(lambda column: column.str.strip())
+
+
+def _read_sheet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_excel(path, dtype="str", keep_default_na=False, na_filter=False, engine="openpyxl")
+    except Exception as error:  # openpyxl raises anything at all on damaged workbooks
+        raise UserError(f"{path} cannot be read as a workbook: {error}. Fetch it again from its source.") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
     separator = "\t" if ".tab" in path.suffixes else ","
     for encoding in ("utf-8-sig", "cp1252"):
         try:
-            table = pd.read_csv(
+            return pd.read_csv(
                 path,
                 sep=separator,
                 dtype="str",
@@ -152,7 +167,4 @@ def _read_text(path: Path) -> pd.DataFrame:
             continue
         except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OSError, EOFError, zlib.error) as error:
             raise UserError(f"{path} cannot be read as a table: {error}. Fetch it again from its source.") from error
-        if table.empty:
-            raise UserError(f"{path} has no rows. Fetch it again from its source.")
-        return table.fillna("").apply(lambda column: column.str.strip())
     raise AssertionError("Windows-1252 with replacement reads any bytes")

@@ -8,7 +8,10 @@ from medtransfer.datasets._raw import Images
 from medtransfer.datasets._splits import check_splits
 
 ABSENT = "file not found"  # the reason for a listed image that is not on disk
-OPTIONAL = ("uncertain", "sex", "age", "view", "site", "skin_type", "class_name")
+OPTIONAL = (
+    *("uncertain", "sex", "age", "race", "view", "laterality", "site", "skin_type", "density", "implant", "lesion_id"),
+    "class_name",
+)
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,15 @@ def assemble(listing: pd.DataFrame, labels: tuple[str, ...], images: Images, tab
 
     `listing` has one row per listed image: `file` (as listed), `reason` ("" where nothing speaks against the row),
     image_id, patient_id, split, study_id where the dataset has studies, labels (0, 1 or missing), and any of OPTIONAL.
-    A row is rejected when its image is not among `images`, for its own reason, or when its image stands in an earlier
+    A row is rejected for its own reason, when its image is not among `images`, or when its image stands in an earlier
     row. Images that no row lists are rejected too; `table` names the file they are missing from.
 
     Raises UserError when a patient stands in two splits.
     """
     listing = listing.reset_index(drop=True)
     paths = pd.Series(images.match(listing["file"].tolist()), dtype=object)
-    reason = (
-        listing["reason"]
-        .where(paths.notna(), ABSENT)
-        .mask(listing["file"] == "", f"a row of {table} without file name")
-    )
+    reason = listing["reason"].mask(listing["file"] == "", f"a row of {table} without file name")
+    reason = reason.mask((reason == "") & paths.isna(), ABSENT)
     kept = listing.assign(path=paths)[reason == ""]
     again = kept["path"].duplicated()
     reason[again.index[again]] = "listed more than once; the first row counts"

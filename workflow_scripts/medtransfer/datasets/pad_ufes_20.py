@@ -31,13 +31,14 @@ def read(raw: Path) -> Reading:
         "age": "age",
         "skin_type": "fitspatrick|fitzpatrick",
     }
-    rows = read_table(path, columns)
+    rows = read_table(path, columns, optional={"lesion_id": "lesion_id"})
     diagnosis = rows["diagnosis"].str.upper().map(DIAGNOSES)
     skin_type = rows["skin_type"].str.extract(r"^([1-6])(?:\.0)?$", expand=False).astype(float)
     listing = rows.assign(
         image_id=rows["file"].map(stem),
         reason=("unknown diagnosis '" + rows["diagnosis"] + "'").where(diagnosis.isna(), ""),
         patient_id=rows["patient_id"].where(rows["patient_id"] != "", rows["file"].map(stem)),
+        lesion_id=rows["lesion_id"].where(rows["lesion_id"] != ""),
         sex=tidy_sex(rows["sex"]),
         age=tidy_age(rows["age"]),
         skin_type=skin_type.map(SKIN_TYPES).astype("str"),

@@ -1,53 +1,61 @@
-"""The image store: a cohort's decoded pixels in one array file, made once and read by every run."""
+"""The image store: a dataset's decoded pixels in one array file, made once and read by every run."""
 
 import hashlib
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from medtransfer.errors import UserError
-from medtransfer.files import atomic
-from medtransfer.imaging.chunk import Failures, decode_chunk
+from medtransfer.imaging.chunk import SECONDS, Chunk, Findings, Form, decode_chunk, limit_process
+from medtransfer.imaging.partial import Partial, job_key
 
 CHUNK = 16  # images a worker decodes at a time
-DIED = "its decoder process died (a crash, or out of memory)"
+SPAWN = multiprocessing.get_context("spawn")  # a fork copies the locks of other threads in whatever state they are
+DEATHS = {
+    -signal.SIGALRM: f"takes more than {SECONDS} seconds to decode",
+    -signal.SIGKILL: "its decoder process was killed (out of memory?)",
+    -signal.SIGSEGV: "its decoder crashed",
+}
 
 
-def build_store(raw: Path, paths: Sequence[str], channels: int, size: int, out: Path, workers: int) -> Failures:
+def build_store(
+    raw: Path, paths: Sequence[str], form: Form, out: Path, scratch: Path, workers: int
+) -> tuple[Findings, Findings]:
     """Decode images in parallel into one uint8 .npy file, [n, size, size] or [n, size, size, 3].
 
-    Row i is image i of `paths` (relative to `raw`), resized to a square whatever its aspect ratio, as the BiT recipe
-    does (Kolesnikov et al. 2020), with antialiased bilinear interpolation. The bytes do not depend on `workers`.
-    Memory stays at a few chunks per worker. The file is moved into place when whole: a full disk raises OSError and
-    leaves nothing behind.
+    Row i is image i of `paths` (relative to `raw`), prepared as `form` says, then resized to a square whatever its
+    aspect ratio, as the BiT recipe does (Kolesnikov et al. 2020), with antialiased bilinear interpolation. The bytes do
+    not depend on `workers`, nor on whether the build was stopped: what is done lies in the folder `scratch` (on the
+    same disk as `out`), and the next call with the same images goes on from there. Memory stays at a few chunks per
+    worker. A full disk raises OSError and leaves nothing at `out`.
 
-    Returns (row, reason) for every image that could not be decoded, in order; its row is left zero. The batch also
-    goes on when a decoder takes its whole process down: that image is found and listed like the others. Call it under
-    `if __name__ == "__main__"` where it is called from a script, since the workers import the calling module.
+    Returns (row, reason) for every image that could not be decoded, whose row is zero, and (row, note) for what was
+    odd about others, both in order. The batch also goes on when a decoder takes its whole process down or never ends:
+    that image is found and listed like the others. Call it under `if __name__ == "__main__"` where it is called from a
+    script, since the workers import the calling module.
     """
-    shape = (size, size) if channels == 1 else (size, size, channels)
-    failures: Failures = []
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    with atomic(out) as temporary, temporary.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), *shape)}
-        np.lib.format.write_array_header_1_0(file, header)
-        row = 0
+    partial = Partial(scratch, job_key(raw, paths, form), len(paths), form)
+    chunks = [paths[start : start + CHUNK] for start in range(partial.done, len(paths), CHUNK)]
+    try:
         # Written in order, not through a memory map: a full disk kills a process that writes to a map.
-        with tqdm(total=len(paths), unit="image", file=sys.stderr, mininterval=2) as progress:
-            for pixels, reasons in _decoded_chunks(raw, chunks, shape, workers):
-                file.write(pixels.data)
-                failures += [(row + offset, reason) for offset, reason in reasons]
-                row += len(pixels)
-                progress.update(len(pixels))
-    return failures
+        with tqdm(total=len(paths), initial=partial.done, unit="image", file=sys.stderr, mininterval=2) as progress:
+            for chunk in _decoded_chunks(raw, chunks, form, workers):
+                partial.append(chunk)
+                progress.update(len(chunk.pixels))
+    finally:
+        partial.close()
+    partial.finish(out)
+    return partial.failures, partial.notes
 
 
 def store_facts(store: Path) -> dict[str, int | str]:
@@ -63,9 +71,7 @@ def store_facts(store: Path) -> dict[str, int | str]:
     return {"n": len(pixels), "size": pixels.shape[1], "channels": channels, "sha256": digest.hexdigest()}
 
 
-def _decoded_chunks(
-    raw: Path, chunks: Sequence[Sequence[str]], shape: tuple[int, ...], workers: int
-) -> Iterator[tuple[np.ndarray, Failures]]:
+def _decoded_chunks(raw: Path, chunks: Sequence[Sequence[str]], form: Form, workers: int) -> Iterator[Chunk]:
     """Results of `decode_chunk` for every chunk, in order, from a pool that is started anew when a worker dies."""
     waiting = deque(chunks)
     while waiting:
@@ -75,37 +81,45 @@ def _decoded_chunks(
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * workers:
-                        future = pool.submit(decode_chunk, raw, waiting[0], shape)
+                        future = pool.submit(decode_chunk, raw, waiting[0], form)
                         running.append((waiting.popleft(), future))
                     yield running[0][1].result()
                     running.popleft()
             except BrokenProcessPool:
                 suspects = [chunk for chunk, _ in running]
         for chunk in suspects:
-            yield _decode_singly(raw, chunk, shape)
+            yield _decode_singly(raw, chunk, form)
 
 
-def _decode_singly(raw: Path, paths: Sequence[str], shape: tuple[int, ...]) -> tuple[np.ndarray, Failures]:
+def _decode_singly(raw: Path, paths: Sequence[str], form: Form) -> Chunk:
     """Like `decode_chunk`, each image alone in a process, so that one that kills it names itself."""
-    pixels = np.zeros((len(paths), *shape), dtype=np.uint8)
-    failures: Failures = []
-    pool = _pool(1)
+    together = Chunk(np.zeros((len(paths), *form.shape), dtype=np.uint8), [], [])
     for position, path in enumerate(paths):
+        receiver, sender = SPAWN.Pipe(duplex=False)
+        process = SPAWN.Process(target=_decode_alone, args=(sender, raw, path, form))
+        process.start()
+        sender.close()
         try:
-            single, reasons = pool.submit(decode_chunk, raw, [path], shape).result()
-        except BrokenProcessPool:
-            failures.append((position, DIED))
-            pool = _pool(1)
+            chunk: Chunk = receiver.recv()
+        except EOFError:
+            process.join()
+            code = process.exitcode or 0
+            together.failures.append((position, DEATHS.get(code, f"its decoder process died with status {code}")))
         else:
-            pixels[position] = single[0]
-            failures += [(position, reason) for _, reason in reasons]
-    pool.shutdown()
-    return pixels, failures
+            process.join()
+            together.pixels[position] = chunk.pixels[0]
+            together.failures.extend((position, reason) for _, reason in chunk.failures)
+            together.notes.extend((position, note) for _, note in chunk.notes)
+    return together
+
+
+def _decode_alone(sender: Connection, raw: Path, path: str, form: Form) -> None:
+    limit_process()
+    sender.send(decode_chunk(raw, [path], form))
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork copies the locks of other threads in whatever state they are.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, mp_context=SPAWN, initializer=limit_process)
     try:
         pool.submit(os.getpid).result()
     except BrokenProcessPool as error:

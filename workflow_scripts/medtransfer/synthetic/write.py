@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medtransfer.errors import UserError
 
-DATASETS = ("chexpert", "isic_2019", "nih_cxr14", "pad_ufes_20", "scenes", "vindr_cxr")
+DATASETS = ("chexpert", "isic_2019", "nih_cxr14", "pad_ufes_20", "rsna_mammo", "scenes", "vindr_cxr")
 FEWEST_PATIENTS = 10
 SIZES = range(24, 513)
 

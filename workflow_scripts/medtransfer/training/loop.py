@@ -120,7 +120,7 @@ def _step(
     indices = batch_indices(len(examples), settings.batch, step, setting.seed)
     choices = draw(
         len(indices),
-        examples.images.shape[1],
+        examples.size,
         setting.crop,
         flip=setting.flip,
         mixup=settings.mixup,

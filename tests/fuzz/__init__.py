@@ -1,0 +1,1 @@
+"""Decoding of damaged files: seeds, what is done to them, and what must not happen."""

@@ -1,0 +1,34 @@
+"""OrganAMNIST: 58,830 axial slices of abdominal CT, eleven organs (Yang et al. 2023).
+
+Expected: organamnist.npz (28 pixels) or organamnist_64.npz, _128 or _224. From https://zenodo.org/records/10519652.
+
+Made from the Liver Tumor Segmentation benchmark (Bilic et al. 2023). Slices through the middle of each organ. The split
+is by scan, but no scan is named: each image stands for a patient.
+"""
+
+from pathlib import Path
+
+from medtransfer.datasets._medmnist import POLICIES as POLICIES
+from medtransfer.datasets._medmnist import read_medmnist
+from medtransfer.datasets._raw import RawFolder
+from medtransfer.datasets.base import Reading
+
+LABELS = (
+    "bladder",
+    "femur_left",
+    "femur_right",
+    "heart",
+    "kidney_left",
+    "kidney_right",
+    "liver",
+    "lung_left",
+    "lung_right",
+    "pancreas",
+    "spleen",
+)
+CHANNELS = 1
+
+
+def read(raw: Path, *, size: str = "largest") -> Reading:
+    """Read OrganAMNIST: one row per image, one-hot labels."""
+    return read_medmnist(RawFolder(raw, __doc__), "organamnist", LABELS, size)
