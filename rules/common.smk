@@ -220,17 +220,21 @@ def quality_datasets(wildcards):
     return cohort_sources(cohort for group in groups_of(wildcards) for cohort in GROUPS[group])
 
 
+def quality_sources(wildcards):
+    return CONFIG.sources(wildcards.cohort)
+
+
 def quality_stores(wildcards):
     return first_stores(quality_datasets(wildcards))
 
 
 def quality_rejections(wildcards):
-    cohorts = dict.fromkeys([*CONFIG.sources(wildcards.cohort), wildcards.cohort])
+    cohorts = dict.fromkeys([*quality_sources(wildcards), wildcards.cohort])
     return [f"{RESULTS}/cohorts/{cohort}.rejected.csv" for cohort in cohorts]
 
 
 def quality_notes(wildcards):
-    return first_stores(CONFIG.sources(wildcards.cohort), "notes.csv")
+    return first_stores(quality_sources(wildcards), "notes.csv")
 
 
 def quality_duplicates(wildcards):

@@ -51,6 +51,7 @@ rule cohort_quality:
     params:
         facts=quality_facts,
         datasets=quality_datasets,
+        sources=quality_sources,
     message:
         "Reporting what is in the cohort {wildcards.cohort}"
     script:

@@ -66,6 +66,16 @@ def test_a_photograph_is_cut_to_the_disc(size, centre, radius, level):
     assert np.abs(np.subtract(box, expected)).max() <= slack
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_are_taken_off_one_after_the_other(channels):
+    picture = np.random.default_rng(0).integers(60, 200, (40, 50), dtype=np.uint8)
+    framed = np.pad(np.pad(picture, ((3, 5), (2, 0)), constant_values=250), 4)
+    framed[:4] += np.random.default_rng(1).integers(0, 8, framed[:4].shape, dtype=np.uint8)  # what JPEG leaves
+    if channels == 3:
+        picture, framed = (np.repeat(image[:, :, None], 3, axis=2) for image in (picture, framed))
+    assert (prepare(framed, "frame") == picture).all()
+
+
 def test_marks_beside_the_disc_are_left_out():
     image = photograph(600, 900, (300, 450), 250)
     image[20:50, 20:120] = 255

@@ -128,13 +128,16 @@ def made(tmp_path: Path) -> Path:
     images[3], images[7] = images[0], 255
     np.save(tmp_path / "mine.npy", images)
     np.save(tmp_path / "other.npy", images[[6, 5]])
-    cohort().to_parquet(tmp_path / "mine.parquet")
-    other = pd.DataFrame({"row": [0, 1], "image_id": ["o0", "o1"], "patient_id": ["p4", "p3"], "split": "train"})
+    cohort().assign(dataset="mine").to_parquet(tmp_path / "mine.parquet")
+    other = pd.DataFrame(
+        {"dataset": "other", "row": [0, 1], "image_id": ["o0", "o1"], "patient_id": ["p4", "p3"], "split": "train"}
+    )
     other.to_parquet(tmp_path / "other.parquet")
     pd.DataFrame({"file": ["a.png", "b.png"], "reason": [HOSTILE, HOSTILE]}).to_csv(
         tmp_path / "rejected.csv", index=False
     )
-    pd.DataFrame({"row": [1], "file": ["a.png"], "note": ["16 bit"]}).to_csv(tmp_path / "notes.csv", index=False)
+    notes = pd.DataFrame({"row": [1, 99], "file": ["a.png", "z.png"], "note": ["16 bit", "not of this cohort"]})
+    notes.to_csv(tmp_path / "notes.csv", index=False)
     paths = {name: str(tmp_path / name) for name in ("mine", "other")}
     duplicates_script.main(
         {name: f"{path}.parquet" for name, path in paths.items()},
@@ -149,7 +152,7 @@ def made(tmp_path: Path) -> Path:
         facts={"cohort": "mine", "title": HOSTILE, "note": HOSTILE},
         images={name: f"{path}.npy" for name, path in paths.items()},
         rejected=[str(tmp_path / "rejected.csv")],
-        notes=[str(tmp_path / "notes.csv")],
+        notes={"mine": str(tmp_path / "notes.csv")},
         duplicates=[str(tmp_path / "duplicates.csv")] * 2,
         template=str(ROOT / "report" / "cohort.html.j2"),
         page=str(tmp_path / "page.html"),
@@ -176,7 +179,8 @@ def test_the_table_holds_what_the_page_shows(made):
     text = re.sub(r"\s+", " ", page.text)
     assert "patients 3 3 6" in text and "effusion 2 / 3 (66.7%) 1 1 / 3 (33.3%) 1" in text
     assert "edema 0 / 0 4 0 / 0 4" in text and "60 to 79 0 1 1" in text
-    assert "1 images are blank" in text and "16 bit 1" in text and "patient 0005" not in text
+    assert "1 images are blank" in text and "16 bit 1" in text and "not of this cohort" not in text
+    assert "patient 0005" not in text
     assert "Not stated by this dataset: race, view" in text
     assert page.tags.count("img") == 3 + 2  # three pairs, a sample of each split that has images
 

@@ -22,7 +22,7 @@ def main(
     facts: dict[str, str],
     images: dict[str, str],
     rejected: list[str],
-    notes: list[str],
+    notes: dict[str, str],
     duplicates: list[str],
     template: str,
     page: str,
@@ -31,19 +31,17 @@ def main(
     """Write the page of a cohort and the numbers on it.
 
     Args:
-        cohort: Its table. Where it has no column `dataset`, `facts["cohort"]` is the dataset.
+        cohort: Its table.
         facts: `cohort`, `title` and `note`, for the top of the page.
         images: For each dataset its image store; also of other cohorts that share pictures with this one.
         rejected: Tables of `file` and `reason`.
-        notes: Tables of `file` and `note`: images whose decoding needed a decision.
+        notes: For each dataset of the cohort a table of `row` and `note`: images whose decoding needed a decision.
         duplicates: What the rule `duplicates` has found in the groups that this cohort belongs to.
         template: The page's template.
         page: HTML to write, which needs no other file.
         table: Tidy counts to write: section, name, value, split, count.
     """
     rows = pd.read_parquet(cohort)
-    if "dataset" not in rows:
-        rows = rows.assign(dataset=facts["cohort"])
     stores = {dataset: np.load(path, mmap_mode="r") for dataset, path in images.items()}
     pairs = read_pairs(duplicates, facts["cohort"])
     numbers = pd.concat(
@@ -51,7 +49,7 @@ def main(
             counts(rows),
             # What an excluded image duplicates differs from one to the next; which list excludes it is what counts.
             tally(_column(rejected, "reason").str.replace(r"^(excluded by [^:]+):.*", r"\1", regex=True), "rejected"),
-            tally(_column(notes, "note"), "note"),
+            tally(_notes(notes, rows), "note"),
             tally(describe(pairs, facts["cohort"]), "duplicates"),
         ],
         ignore_index=True,
@@ -63,6 +61,12 @@ def main(
 def _column(paths: list[str], name: str) -> pd.Series:
     tables = [pd.read_csv(path, dtype="str", usecols=[name])[name] for path in paths]
     return pd.concat([pd.Series(dtype="str"), *tables], ignore_index=True)
+
+
+def _notes(paths: dict[str, str], rows: pd.DataFrame) -> pd.Series:
+    """The notes on images that are in the cohort: it may be a part of its datasets."""
+    tables = [pd.read_csv(path).assign(dataset=dataset) for dataset, path in paths.items()]
+    return pd.concat(tables).merge(rows[["dataset", "row"]], on=["dataset", "row"])["note"]
 
 
 def _blank(rows: pd.DataFrame, stores: dict[str, np.ndarray]) -> list[str]:
@@ -81,7 +85,7 @@ if __name__ == "__main__":
             facts={"cohort": snakemake.wildcards.cohort, **snakemake.params.facts},
             images=dict(zip(snakemake.params.datasets, snakemake.input.images, strict=True)),
             rejected=snakemake.input.rejected,
-            notes=snakemake.input.notes,
+            notes=dict(zip(snakemake.params.sources, snakemake.input.notes, strict=True)),
             duplicates=snakemake.input.duplicates,
             template=snakemake.input.template,
             page=snakemake.output.page,

@@ -21,7 +21,7 @@ def main(
     """Compare all images with one another.
 
     Args:
-        cohorts: For each cohort its table. Where it has no column `dataset`, the cohort's name is the dataset.
+        cohorts: For each cohort its table.
         images: For each dataset its image store.
         train: The cohort that is trained on.
         tests: The cohorts whose test splits are predicted.
@@ -29,8 +29,7 @@ def main(
         leaked: Table to write, the training images that a test split holds too: `dataset`, `image_id` and `reason`.
     """
     tables = {name: pd.read_parquet(path) for name, path in cohorts.items()}
-    named = {name: table if "dataset" in table else table.assign(dataset=name) for name, table in tables.items()}
-    found = duplicates(named, {dataset: np.load(path, mmap_mode="r") for dataset, path in images.items()})
+    found = duplicates(tables, {dataset: np.load(path, mmap_mode="r") for dataset, path in images.items()})
     leaking = leaks(found, train, tests)
     for kind, number in found["kind"].value_counts().items():
         print(f"{number} pairs of images: {kind}", file=sys.stderr)

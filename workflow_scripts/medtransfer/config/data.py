@@ -30,7 +30,7 @@ class Dataset(Section):
     """Its folder in `raw_root`, where that has another name than the dataset."""
     policies: dict[str, str] = {}
     """Decisions of its reader; the dataset's card lists them and their choices."""
-    preparation: Literal["none", "fundus", "breast"] | None = None
+    preparation: Literal["none", "frame", "fundus", "breast"] | None = None
     """What is cut away of its images; null leaves that to the reader."""
 
 

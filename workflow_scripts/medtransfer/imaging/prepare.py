@@ -1,7 +1,8 @@
-"""Photographs and films cut to what they show: the disc of a retina, or a breast, with its chest wall to the left.
+"""Photographs and films cut to what they show: the disc of a retina, a breast with its chest wall to the left, or what
+lies inside a frame.
 
-Either is found on a copy of about 256 pixels: what stands out from a dark background, and of that the largest connected
-part. An image without dark background or without such a part stays as it is.
+Retina and breast are found on a copy of about 256 pixels: what stands out from a dark background, and of that the
+largest connected part. An image without dark background or without such a part stays as it is.
 """
 
 from collections.abc import Callable
@@ -21,17 +22,32 @@ BREAST = 0.02  # and a breast
 SLACK = 0.02  # margins below this share of a side stay, so that an image which is cut already stays as it is
 TAPE = 3  # half of the width of tape and film edges, in pixels of the copy; they do not tie a label to the breast
 SKIN = 4  # how far the faint skin reaches beyond what stands out, in pixels of the copy
+FRAME = 12  # grey values that a row of a frame spans at most: a few, and what JPEG adds beside an edge
 RIM = 0.1  # share of the breast's width that is compared on both sides
 
 
 def prepare(image: np.ndarray, preparation: str) -> np.ndarray:
     """An image, uint8 [height, width] or [height, width, 3], after one of `PREPARATIONS`.
 
-    "none" leaves it alone, "fundus" cuts it to the box around the retina, "breast" to the box around the breast, black
-    outside of the breast, mirrored where the chest wall was on the right. Any image is returned, unchanged where
-    nothing was found in it. Raises KeyError for an unknown preparation.
+    "none" leaves it alone, "frame" takes off a uniform frame, "fundus" cuts it to the box around the retina, "breast"
+    to the box around the breast, black outside of the breast, mirrored where the chest wall was on the right. Any image
+    is returned, unchanged where nothing was found in it. Raises KeyError for an unknown preparation.
     """
     return PREPARATIONS[preparation](image)
+
+
+def cut_frame(image: np.ndarray) -> np.ndarray:
+    """An image without the rows and columns at its edges that have one grey value, as scanners and screenshots add."""
+    inside = image
+    while True:  # there may be a frame within the frame
+        grey = inside if inside.ndim == 2 else inside.max(axis=2)
+        rows, columns = (np.flatnonzero(np.ptp(grey, axis=axis) > FRAME) for axis in (1, 0))
+        if not (rows.size and columns.size):
+            return image
+        cut = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        if cut.shape == inside.shape:
+            return inside
+        inside = cut
 
 
 def cut_to_retina(image: np.ndarray) -> np.ndarray:
@@ -61,6 +77,7 @@ def cut_to_breast(image: np.ndarray) -> np.ndarray:
 
 PREPARATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda image: image,
+    "frame": cut_frame,
     "fundus": cut_to_retina,
     "breast": cut_to_breast,
 }

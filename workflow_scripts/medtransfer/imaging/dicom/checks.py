@@ -6,7 +6,8 @@ import numpy as np
 import pydicom
 from PIL import Image
 
-FILMS = ("CR", "DX", "MG", "RG")  # modalities in which air is black: computed and digital radiography, film
+# Computed and digital radiography, and film: what they show has air around it and a midline. A breast has neither.
+FILMS = ("CR", "DX", "RG")
 ONE_VALUE = "every pixel has the same value"
 WINDOWED_AWAY = "the header's grey scale makes every pixel the same"
 INVERTED = "looks inverted: the border is brighter than the middle"
