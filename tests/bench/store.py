@@ -10,7 +10,7 @@ from PIL import Image
 from medtransfer.imaging.chunk import Form
 from medtransfer.imaging.store import build_store
 
-IMAGES, NATIVE, SIZE, ROUNDS = 600, 1024, 224, 3
+IMAGES, NATIVE, SIZE, ROUNDS = 1200, 1024, 224, 3
 
 
 def main() -> None:

@@ -73,7 +73,8 @@ def _clear(table: pd.DataFrame, policy: str) -> pd.DataFrame:
 
 def _labels(name: str, definition: Cohort, cohorts: dict[str, pd.DataFrame]) -> list[str]:
     sets = [label_columns(table) for table in cohorts.values()]
-    everywhere = list(dict.fromkeys(label for labels in sets for label in labels))
+    spent = set() if definition.no_finding == "as_read" else {"no_finding"}
+    everywhere = [label for label in dict.fromkeys(label for labels in sets for label in labels) if label not in spent]
     if definition.labels is None:
         return everywhere
     if definition.labels == "shared":

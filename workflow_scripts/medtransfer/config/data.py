@@ -47,7 +47,7 @@ class Cohort(Section):
     """Labels it has: those that all of its datasets have (`shared`), the named ones, or any that one of them has."""
     no_finding: Literal["as_read", "clears_findings", "clears_all"] = "as_read"
     """What No Finding = 1 says of the other labels: what the dataset says; all negative but support devices; all
-    negative, as Cherti & Jitsev's code has it."""
+    negative, as Cherti & Jitsev's code has it. In the latter two it is no label itself any more."""
 
 
 class Resolution(Section):
