@@ -13,9 +13,10 @@ rule duplicates:
         "<logs>/duplicates/{group}.log",
     benchmark:
         "<benchmarks>/duplicates/{group}.tsv"
+    threads: CONFIG.decoding.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=8000,
+        runtime=1440,
     params:
         settings=group_settings,
         recipe=versions.DUPLICATES,

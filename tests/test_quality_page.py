@@ -144,6 +144,7 @@ def made(tmp_path: Path) -> Path:
         {name: f"{path}.npy" for name, path in paths.items()},
         "other",
         ["mine", "other"],
+        2,
         str(tmp_path / "duplicates.csv"),
         str(tmp_path / "leaks.csv"),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    cohorts: dict[str, str], images: dict[str, str], train: str, tests: list[str], pairs: str, leaked: str
+    cohorts: dict[str, str], images: dict[str, str], train: str, tests: list[str], threads: int, pairs: str, leaked: str
 ) -> None:
     """Compare all images with one another.
 
@@ -25,11 +25,13 @@ def main(
         images: For each dataset its image store.
         train: The cohort that is trained on.
         tests: The cohorts whose test splits are predicted.
+        threads: How many compare pixels.
         pairs: Table to write, a row for each pair of images that show the same picture.
         leaked: Table to write, the training images that a test split holds too: `dataset`, `image_id` and `reason`.
     """
     tables = {name: pd.read_parquet(path) for name, path in cohorts.items()}
-    found = duplicates(tables, {dataset: np.load(path, mmap_mode="r") for dataset, path in images.items()})
+    stores = {dataset: np.load(path, mmap_mode="r") for dataset, path in images.items()}
+    found = duplicates(tables, stores, threads)
     leaking = leaks(found, train, tests)
     for kind, number in found["kind"].value_counts().items():
         print(f"{number} pairs of images: {kind}", file=sys.stderr)
@@ -46,6 +48,7 @@ if __name__ == "__main__":
             dict(zip(settings["datasets"], snakemake.input.images, strict=True)),
             settings["train"],
             settings["tests"],
+            snakemake.threads,
             snakemake.output.duplicates,
             snakemake.output.leaks,
         )

@@ -1,6 +1,9 @@
 """Images that occur more than once: within a patient, under several patient ids, in several cohorts."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +20,7 @@ MEMBER = ("cohort", "dataset", "image_id", "patient_id", "split", "row")
 PAIR = ("kind", "relation", "distance", "correlation", "same_patient", "group")
 
 
-def duplicates(cohorts: dict[str, pd.DataFrame], stores: dict[str, np.ndarray]) -> pd.DataFrame:
+def duplicates(cohorts: dict[str, pd.DataFrame], stores: dict[str, np.ndarray], threads: int = 1) -> pd.DataFrame:
     """All pairs of images that show the same picture.
 
     Images whose hashes are near are compared by their pixels. Copies that were re-encoded, resized, brightened,
@@ -28,6 +31,7 @@ def duplicates(cohorts: dict[str, pd.DataFrame], stores: dict[str, np.ndarray]) 
     Args:
         cohorts: For each cohort its table, with the columns `dataset` (whose store holds the image) and `row`.
         stores: For each dataset its image store.
+        threads: How many compare pixels; the result does not depend on it.
 
     Returns:
         One row for each pair, each column of MEMBER ending in `_a` and `_b`, and:
@@ -43,7 +47,7 @@ def duplicates(cohorts: dict[str, pd.DataFrame], stores: dict[str, np.ndarray]) 
     images = members.drop_duplicates("image")[["dataset", "row"]].reset_index(drop=True)
     itself = pd.DataFrame({"a": range(len(images)), "b": range(len(images)), "kind": "shared"})
     itself = itself.assign(relation="same image", distance=0, correlation=1.0)
-    pairs = pd.concat([_same_pictures(images, stores), itself], ignore_index=True)
+    pairs = pd.concat([_same_pictures(images, stores, threads), itself], ignore_index=True)
     links = coo_array((np.ones(len(pairs)), (pairs["a"], pairs["b"])), shape=(len(images), len(images)))
     pairs["group"] = connected_components(links)[1][pairs["a"]]
 
@@ -57,7 +61,7 @@ def duplicates(cohorts: dict[str, pd.DataFrame], stores: dict[str, np.ndarray]) 
     return pairs[[*(f"{column}_{side}" for side in "ab" for column in MEMBER), *PAIR]].reset_index(drop=True)
 
 
-def _same_pictures(images: pd.DataFrame, stores: dict[str, np.ndarray]) -> pd.DataFrame:
+def _same_pictures(images: pd.DataFrame, stores: dict[str, np.ndarray], threads: int) -> pd.DataFrame:
     """Pairs a < b of rows of `images`, each once, with kind, relation, distance and correlation."""
     frequencies = np.empty((len(images), LOW, LOW), dtype=np.float32)
     digests = np.empty(len(images), dtype=object)
@@ -71,29 +75,45 @@ def _same_pictures(images: pd.DataFrame, stores: dict[str, np.ndarray]) -> pd.Da
     first = pd.Series(np.arange(len(images))).groupby(digests).transform("min").to_numpy()
     copies = np.flatnonzero((first < np.arange(len(images))) & (hashes != BLANK))
     exact = pd.DataFrame({"a": first[copies], "b": copies, "kind": "exact", "relation": "same image"})
-    near = _near(images, frequencies, np.flatnonzero(first == np.arange(len(images))), stores)
+    near = _near(images, frequencies, np.flatnonzero(first == np.arange(len(images))), stores, threads)
     return pd.concat([exact.assign(distance=0, correlation=1.0), near], ignore_index=True)
 
 
 def _near(
-    images: pd.DataFrame, frequencies: np.ndarray, chosen: np.ndarray, stores: dict[str, np.ndarray]
+    images: pd.DataFrame, frequencies: np.ndarray, chosen: np.ndarray, stores: dict[str, np.ndarray], threads: int
 ) -> pd.DataFrame:
     """Pairs among the `chosen` images, none of which has the stored pixels of another."""
+
+    def compare(relation: str, pairs: np.ndarray) -> pd.DataFrame:
+        a, b, distance = pairs.T
+        a, b = chosen[a], chosen[b]
+        correlation = likeness(_thumbnails(images, a, stores), RELATIVES[relation](_thumbnails(images, b, stores)))
+        batch = {"a": a, "b": b, "relation": relation, "distance": distance, "correlation": correlation}
+        return pd.DataFrame(batch)[correlation >= SAME]
+
     hashes = hash_frequencies(frequencies[chosen])
-    found = []
-    for relation, signs in SIGNS.items():
-        for candidates in near_pairs(hashes, hash_frequencies(frequencies[chosen] * signs), RADIUS):
-            for start in range(0, len(candidates), BATCH):
-                a, b, distance = candidates[start : start + BATCH].T
-                a, b = chosen[a], chosen[b]
-                correlation = likeness(
-                    _thumbnails(images, a, stores), RELATIVES[relation](_thumbnails(images, b, stores))
-                )
-                batch = {"a": a, "b": b, "relation": relation, "distance": distance, "correlation": correlation}
-                found.append(pd.DataFrame(batch)[correlation >= SAME])
-    columns = {"a": int, "b": int, "relation": str, "distance": int, "correlation": float}
-    table = pd.concat([pd.DataFrame(columns=list(columns)), *found]).astype(columns)
-    return table.drop_duplicates(["a", "b"]).assign(kind="near")  # a symmetric image is its own mirror image
+    found = [pd.DataFrame(columns=["a", "b", "relation", "distance", "correlation"])]
+    with ThreadPoolExecutor(threads) as pool:  # the time goes into numpy and scipy, outside of Python's lock
+        for relation, signs in SIGNS.items():
+            candidates = near_pairs(hashes, hash_frequencies(frequencies[chosen] * signs), RADIUS)
+            found += pool.map(partial(compare, relation), _batches(candidates))
+    types = {"a": int, "b": int, "relation": str, "distance": int, "correlation": float}
+    # A symmetric image is its own mirror image.
+    return pd.concat(found).astype(types).drop_duplicates(["a", "b"]).assign(kind="near")
+
+
+def _batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The rows of all pieces, BATCH at a time."""
+    waiting: list[np.ndarray] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= BATCH:
+            rows = np.concatenate(waiting)
+            whole = len(rows) - len(rows) % BATCH
+            yield from np.split(rows[:whole], whole // BATCH)
+            waiting = [rows[whole:]]
+    if any(map(len, waiting)):
+        yield np.concatenate(waiting)
 
 
 def _thumbnails(images: pd.DataFrame, numbers: np.ndarray, stores: dict[str, np.ndarray]) -> np.ndarray:
