@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import pandas as pd
 from pooch import file_hash
 
-from medtransfer.acquire import kaggle, physionet
+from medtransfer.acquire import kaggle, physionet, tcia
 from medtransfer.acquire.check import check, in_words
 from medtransfer.acquire.extract import extract
 from medtransfer.acquire.fetch import Login, fetch
@@ -49,6 +50,7 @@ def acquire(dataset: str, card: Card, raw: Path) -> Acquired:
     lacks = in_words(checked, "missing")
     downloads, login, how = _sources(card)
     keys = [download.url for download in downloads] or ([card.remote] if card.remote else [])
+    keys += [tcia.address(card.collection)] if card.collection else []
     if not lacks and (record is None or all(key in record for key in keys)):
         return Acquired("there", "\n  ".join([f"{card.title} is in {raw}.", *in_words(checked, "differs")]), 0)
     if not keys or (card.access != "open" and login is None):
@@ -57,7 +59,10 @@ def acquire(dataset: str, card: Card, raw: Path) -> Acquired:
     if card.access == "physionet" and card.remote and login:
         record, files = _fetch_project(card.remote, raw, record, login)
     else:
-        record, files = _fetch_downloads(downloads, raw, record or {}, login)
+        record = _begin(card, checked) if record is None else record
+        record, files = _fetch_downloads(downloads, raw, record, login)
+        if card.collection and (tcia.address(card.collection) not in record or _lacks_images(checked)):
+            files += _fetch_collection(card, card.collection, raw, record)
     shutil.rmtree(raw / INCOMING, ignore_errors=True)
     checked = check(card, raw)
     if lacks := in_words(checked, "missing"):
@@ -89,6 +94,20 @@ def _what_to_do(card: Card, raw: Path, lacks: list[str], how: str) -> str:
     if raw.is_dir():
         head = "\n  ".join([f"{card.title} in {raw} lacks", *lacks])
     return "\n".join([head, rest, how]).rstrip()
+
+
+def _lacks_images(checked: pd.DataFrame) -> bool:
+    return bool((checked["path"].str.endswith(".dcm") & (checked["verdict"] == "missing")).any())
+
+
+def _begin(card: Card, checked: pd.DataFrame) -> Record:
+    """The record of a folder into which nothing was fetched yet: images of a collection that lie there are left so.
+
+    A person's folders may have other names than those that the archive's ids give, so what lacks cannot be told.
+    """
+    if card.collection is None or _lacks_images(checked):
+        return {}
+    return {tcia.address(card.collection): Entry(sha256="", bytes=0, verified=False, files=0)}
 
 
 def _fetch_downloads(downloads: list[Download], raw: Path, record: Record, login: Login | None) -> tuple[Record, int]:
@@ -139,3 +158,20 @@ def _fetch_project(remote: str, raw: Path, record: Record | None, login: Login) 
     )
     write_record(raw, {remote: entry})
     return {remote: entry}, len(absent)
+
+
+def _fetch_collection(card: Card, collection: str, raw: Path, record: Record) -> int:
+    """Fetch the series that are not there yet, note the collection in `record`, and count the files fetched."""
+    folder, scratch = raw / collection, raw / INCOMING
+    listing = scratch / "series.json"
+    series = tcia.list_series(collection, [file.path for file in card.files], listing)
+    absent = [one for one in series if not (folder / one.folder).is_dir()]
+    tcia.fetch_series(absent, folder, scratch)
+    record[tcia.address(collection)] = Entry(
+        sha256=file_hash(str(listing)),
+        bytes=sum(image.stat().st_size for one in series for image in (folder / one.folder).glob("*.dcm")),
+        verified=True,
+        files=sum(one.n_files for one in series),
+    )
+    write_record(raw, record)
+    return sum(one.n_files for one in absent)

@@ -88,6 +88,7 @@ class ResumingDownloader:
                     unit="B",
                     unit_scale=True,
                     mininterval=5,
+                    delay=5,  # thousands of small files need no bar each
                 ) as progress,
             ):
                 for piece in response.iter_content(PIECE):

@@ -85,6 +85,9 @@ class Card(Section):
     """How surely the facts above are known."""
     downloads: list[Download] = []
     """Files that `acquire` fetches, of open datasets."""
+    collection: str | None = None
+    """The collection of The Cancer Imaging Archive, open to all, whose images `acquire` fetches: those series whose
+    files `files` describes."""
     remote: str | None = None
     """For `kaggle` the competition or owner/dataset, for `physionet` project/version: `acquire` fetches it with the
     user's own credentials."""
