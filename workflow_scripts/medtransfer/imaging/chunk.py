@@ -3,6 +3,7 @@
 import resource
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ def limit_process() -> None:
     """Bound this process's memory; what needs more fails with MemoryError, which is a reason like any other."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    with suppress(ValueError, OSError):  # macOS knows this limit and refuses to set it
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def decode_chunk(raw: Path, paths: Sequence[str], form: Form) -> Chunk:
