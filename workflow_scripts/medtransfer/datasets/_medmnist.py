@@ -18,6 +18,20 @@ from medtransfer.imaging.npz import NpzArray, open_images
 SIZES = ("224", "128", "64", "28")
 POLICIES = {"size": ("largest", *SIZES)}
 SPLITS = ("train", "val", "test")
+ORGANS = (
+    "bladder",
+    "femur_left",
+    "femur_right",
+    "heart",
+    "kidney_left",
+    "kidney_right",
+    "liver",
+    "lung_left",
+    "lung_right",
+    "pancreas",
+    "spleen",
+)
+"""The classes of OrganA-, OrganC- and OrganSMNIST, one volume cut three ways."""
 HOME = "https://zenodo.org/records/10519652"
 
 

@@ -8,24 +8,12 @@ is by scan, but no scan is named: each image stands for a patient.
 
 from pathlib import Path
 
+from medtransfer.datasets._medmnist import ORGANS, read_medmnist
 from medtransfer.datasets._medmnist import POLICIES as POLICIES
-from medtransfer.datasets._medmnist import read_medmnist
 from medtransfer.datasets._raw import RawFolder
 from medtransfer.datasets.base import Reading
 
-LABELS = (
-    "bladder",
-    "femur_left",
-    "femur_right",
-    "heart",
-    "kidney_left",
-    "kidney_right",
-    "liver",
-    "lung_left",
-    "lung_right",
-    "pancreas",
-    "spleen",
-)
+LABELS = ORGANS
 CHANNELS = 1
 
 
