@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from medtransfer import versions
 from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
-from medtransfer.datasets import known_datasets
 from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
 from medtransfer.models.catalogue import parameter_count
@@ -117,7 +116,7 @@ RAW_DATASETS = [dataset for dataset in DATASETS if dataset not in CONFIG.synthet
 
 
 def decoding_failures(wildcards):
-    return f"{RESULTS}/images/{wildcards.dataset}-{STORE_SIZES[wildcards.dataset][0]}.rejected.csv"
+    return first_stores([wildcards.dataset], "rejected.csv")[0]
 
 
 def reading_reader(wildcards):

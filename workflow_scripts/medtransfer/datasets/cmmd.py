@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pydicom
 
 from medtransfer.datasets._breast import tidy_side, worst_finding
 from medtransfer.datasets._raw import RawFolder, read_table, stem
 from medtransfer.datasets._splits import split_by_hash
 from medtransfer.datasets._tidy import tidy_age
 from medtransfer.datasets.base import Reading, assemble
+from medtransfer.imaging.dicom import read_tags
 
 LABELS = ("cancer", "mass", "calcification")
 CHANNELS = 1
@@ -99,7 +99,7 @@ def _breasts(path: Path) -> pd.DataFrame:
 def _header(path: Path) -> tuple[str, str, str]:
     """Patient, side and view that a DICOM header states, "" where it does not; all "" for what is not DICOM."""
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+        header = read_tags(path, TAGS)
         side = str(header.get("ImageLaterality") or header.get("Laterality") or "")
         codes = header.get("ViewCodeSequence")
         meaning = str(codes[0].get("CodeMeaning", "")) if codes else str(header.get("ViewPosition") or "")

@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pydicom
 
 from medtransfer.datasets._raw import RawFolder, read_table, stem
 from medtransfer.datasets._splits import split_by_hash
 from medtransfer.datasets._tidy import tidy_age, tidy_sex, tidy_view
 from medtransfer.datasets.base import Reading, assemble
 from medtransfer.errors import UserError
-from medtransfer.imaging.dicom import is_dicom
+from medtransfer.imaging.dicom import is_dicom, read_tags
 
 LABELS = ("no_finding", "pneumonia")
 CHANNELS = 1
@@ -106,7 +105,7 @@ def _header(path: Path) -> dict[str, str]:
                 return dict.fromkeys(HEADER, "")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # these headers write ages like 51, where DICOM wants 051Y
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER.values()), force=True)
+            header = read_tags(path, list(HEADER.values()))
             return {name: str(header.get(tag) or "") for name, tag in HEADER.items()}
     except Exception:  # pydicom raises anything at all on hostile bytes; the decoder will report the file
         return dict.fromkeys(HEADER, "")

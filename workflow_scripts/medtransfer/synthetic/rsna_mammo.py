@@ -16,13 +16,14 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pandas as pd
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
 from scipy.special import expit
 
 from medtransfer.files import write_csv
 from medtransfer.synthetic.breast import Lesion, Machine, draw_benign, draw_cancer, draw_woman, mammogram
 from medtransfer.synthetic.fields import Field, truncate
+from medtransfer.synthetic.films import film_header
 
 FOLDER = "train_images"
 COLUMNS = [
@@ -161,17 +162,9 @@ def _path(raw: Path, row: dict[str, object]) -> Path:
 
 
 def _write_dicom(path: Path, row: dict[str, object], image: Field) -> None:
-    uid = UID(f"2.25.{row['image_id']}")
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = uid
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-
-    header = Dataset()
-    header.file_meta = meta
-    header.SOPClassUID = meta.MediaStorageSOPClassUID
-    header.SOPInstanceUID = uid
-    header.Modality = "MG"
+    header = film_header(
+        DigitalMammographyXRayImageStorageForPresentation, int(str(row["image_id"])), "MG", image.shape
+    )
     header.PatientID = str(row["patient_id"])
     header.PatientSex = "F"
     if row["age"] is not None:
@@ -179,10 +172,6 @@ def _write_dicom(path: Path, row: dict[str, object], image: Field) -> None:
     header.BodyPartExamined = "BREAST"
     header.ImageLaterality = row["laterality"]
     header.ViewPosition = row["view"]
-    header.SamplesPerPixel = 1
-    header.Rows, header.Columns = image.shape
-    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
-    header.RescaleIntercept, header.RescaleSlope, header.RescaleType = 0, 1, "US"
     if row["site_id"] == 1:
         # Some values lie below and above the window, as they do in life.
         header.PhotometricInterpretation = "MONOCHROME2"

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from medtransfer.files import write_csv
 from medtransfer.synthetic.fields import truncate
+from medtransfer.synthetic.films import film_header
 from medtransfer.synthetic.hospital import Hospital, draw_findings, draw_patient, film
 
 LOCAL = (
@@ -145,27 +145,12 @@ def _image(path: Path, image_id: str, size: int, rng: np.random.Generator) -> di
 def _write_dicom(
     path: Path, image_id: str, stored: NDArray[np.uint16], inverted: bool, sex: str, age: str | None
 ) -> None:
-    # A UID from the image's name instead of a fresh one keeps the file the same by seed (2.25: DICOM PS3.5 B.2).
-    uid = UID(f"2.25.{int(image_id, 16)}")
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = uid
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-
-    header = Dataset()
-    header.file_meta = meta
-    header.SOPClassUID = meta.MediaStorageSOPClassUID
-    header.SOPInstanceUID = uid
-    header.Modality = "DX"
+    header = film_header(DigitalXRayImageStorageForPresentation, int(image_id, 16), "DX", stored.shape)
     header.PatientSex = sex
     if age is not None:
         header.PatientAge = age
     header.ViewPosition = "PA"
-    header.SamplesPerPixel = 1
     header.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
-    header.Rows, header.Columns = stored.shape
-    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
-    header.RescaleIntercept, header.RescaleSlope, header.RescaleType = 0, 1, "US"
     header.WindowCenter, header.WindowWidth = 2047, 4096
     header.PixelData = stored.astype("<u2").tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,11 @@ import numpy as np
 
 from medtransfer.imaging.dicom.checks import header_notes, image_notes
 from medtransfer.imaging.dicom.display import to_square, to_uint8
-from medtransfer.imaging.dicom.header import frame_header, is_dicom, read_header, read_patient
+from medtransfer.imaging.dicom.header import frame_header, is_dicom, read_header, read_patient, read_tags
 from medtransfer.imaging.dicom.pixels import read_frame, stored_pixels
 from medtransfer.imaging.errors import DecodeError
 
-__all__ = ["is_dicom", "read_dicom", "read_patient", "stored_pixels"]
+__all__ = ["is_dicom", "read_dicom", "read_patient", "read_tags", "stored_pixels"]
 
 
 def read_dicom(content: bytes, frame: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:

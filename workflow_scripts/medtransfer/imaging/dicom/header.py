@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,11 +95,17 @@ def read_patient(path: Path) -> tuple[str, str]:
 
     Raises whatever pydicom raises on broken files.
     """
-    with path.open("rb") as file:
-        header = pydicom.dcmread(
-            _opened(file), stop_before_pixels=True, specific_tags=["PatientSex", "PatientAge"], force=True
-        )
+    header = read_tags(path, ["PatientSex", "PatientAge"])
     return str(header.get("PatientSex") or ""), str(header.get("PatientAge") or "")
+
+
+def read_tags(path: Path, names: Sequence[str]) -> pydicom.Dataset:
+    """Some tags of a DICOM file's header, without reading its pixels.
+
+    Raises whatever pydicom raises on broken files.
+    """
+    with path.open("rb") as file:
+        return pydicom.dcmread(_opened(file), stop_before_pixels=True, specific_tags=list(names), force=True)
 
 
 def frame_header(header: pydicom.Dataset, frame: int) -> pydicom.Dataset:
