@@ -32,7 +32,7 @@ demo: $(READY)  ## run the whole workflow on synthetic data, to its report
 	@echo "The report: results/demo/report.html"
 
 test: $(READY)  ## pass the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: $(READY)  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check $(SOURCES)

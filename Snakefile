@@ -37,7 +37,8 @@ wildcard_constraints:
     task="|".join(CONFIG.tasks),
     backbone="[a-z0-9]+",
     upstream="[a-z0-9_-]+",
-    initialisation="[a-z0-9]+",
+    initialisation="random|pretrained|prefix[1-5]",
+    recipe="|".join(RECIPES),
     budget=r"pct[0-9.e-]+",
     seed="[0-9]+",
     size="[0-9]+",
@@ -47,16 +48,4 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report.html",
-    localrule: True
-
-
-rule figures:
-    input:
-        FIGURES,
-    localrule: True
-
-
-rule tables:
-    input:
-        TABLES,
     localrule: True

@@ -15,50 +15,58 @@
 #
 # How many training patients does a network need? Rows are cohorts, columns networks from small to large; panels of
 # one row share their scale. The dotted line is what the study's baseline, its `small` network with `narrow`
-# pre-training, reaches with all training patients: where a curve crosses it, fewer patients do as well. Networks and
-# upstreams that were trained with one budget alone are not shown, but for the baseline.
+# pre-training, reaches with all training patients: where a curve meets it, fewer patients do as well. At the foot of
+# each panel stands where that is, on a monotone fit of the curve and with an interval; on the grey ground to the right
+# it is not reached. Networks and upstreams that were trained with one budget alone are not shown, but for the baseline.
 
 # %%
 import textwrap
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
-from medtransfer.plotting.numbers import ALL_SEEDS, Study, full_budget, study_numbers
-from medtransfer.runs import budget_fraction
+from medtransfer.plotting.contrasts import SERIES, baseline, curves, fractions_needed
+from medtransfer.plotting.numbers import study_numbers
+from medtransfer.plotting.tiles import fraction_axis
+from medtransfer.results import Results, Study
+from medtransfer.runs import CELL
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 DODGE = 1.05  # factor between lines, so that their intervals do not hide one another
 BASELINE: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.0}
+OPEN: dict[str, Any] = {"facecolors": "white", "linewidths": 0.8, "s": 11, "zorder": 3}
+FOOT = 0.085  # of a panel's height, for each mark at its foot
+BEYOND = 1.7  # times all patients: where a baseline that is not reached is marked
 
 
 # %%
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A block of panels for each task, in it a row for each cohort and a column for each backbone."""
     with mpl.rc_context(style.STYLE):
-        looks = style.looks(study["upstreams"])
+        upstreams = set(numbers["upstream"])
+        looks = style.shown_looks(study["upstreams"], upstreams)
         tasks = list(numbers["task"].unique())
         cohorts = numbers.groupby("task")["cohort"].nunique()
-        heights = [24 * cohorts[task] + 16 for task in tasks]
+        heights = [27 * cohorts[task] + 16 for task in tasks]
         figure = panels.page(height=sum(heights))
         blocks = figure.subfigures(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
         for block, task in zip(blocks, tasks, strict=True):
             draw_task(block, numbers[numbers["task"] == task], study, looks)
         small, narrow = study["roles"]["small"], names.title(study["roles"]["narrow"], study)
         panels.legend(figure, looks, study)
-        dotted = f"Dotted: {small} from {narrow}, all patients."
-        panels.small_print(figure, f"{dotted} Beside backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
+        explanation = (
+            f"Dotted: {small} from {narrow}, all patients. Open markers: where a curve meets it; on grey: not reached. "
+            "Beside backbones: parameters. ID, OOD: in-, out-of-distribution."
+        )
+        panels.small_print(figure, explanation, study)
     return figure
 
 
@@ -78,58 +86,61 @@ def draw_task(block: SubFigure, numbers: pd.DataFrame, study: Study, looks: dict
         n, shift = part["n"].iloc[0], part["shift"].iloc[0].upper()
         title = textwrap.fill(names.title(cohort, study), 20)
         row[0].set_ylabel(f"{title}\n{shift}, {n:,} images", fontsize=6)
-        reference = baseline(part[part["seed"] == ALL_SEEDS], study)["value"]
+        [target] = part["target"].dropna().unique()
         for panel, backbone in zip(row, backbones, strict=True):
             draw_backbone(panel, part[part["backbone"] == backbone], looks)
             panel.tick_params(axis="x", rotation=90 if len(backbones) > 4 else 0)
-            for value in reference:
-                panel.axhline(value, **BASELINE)
+            panel.axhline(target, **BASELINE)
+        needs = part.dropna(subset="needed")
+        marked = {name: look for name, look in looks.items() if name in set(needs["upstream"])}
+        low, high = row[0].get_ylim()
+        row[0].set_ylim(low - (high - low) * FOOT * (len(marked) + 1), high)
+        for panel, backbone in zip(row, backbones, strict=True):
+            draw_needed(panel, needs[needs["backbone"] == backbone], marked)
 
 
 # %%
 def draw_backbone(panel: Axes, numbers: pd.DataFrame, looks: dict[str, style.Look]) -> None:
     """Upstreams as lines over the share of training patients."""
-    percent = 100 * numbers["budget"].map(budget_fraction)
+    percent = 100 * numbers["fraction"]
     for position, (upstream, look) in enumerate(looks.items()):
         rows = numbers["upstream"] == upstream
         factor = DODGE ** (position - (len(looks) - 1) / 2)
         panels.line(panel, factor * percent[rows], numbers[rows], look)
-    panel.set_xscale("log")
-    panel.xaxis.set_major_locator(FixedLocator(sorted(set(percent))))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter("{x:g}")
+    fraction_axis(panel, numbers["fraction"])
     panels.few_ticks(panel)
 
 
 # %%
-def needed(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Runs of the networks and upstreams that saw several budgets, and of the baseline, of each task that has any.
-
-    Raises UserError when there are none, or when the study does not say what its baseline is.
-    """
-    if not {"small", "narrow"} <= set(study["roles"]):
-        raise UserError(f"studies.{study['name']}.roles: name a `small` backbone and a `narrow` upstream.")
-    several = runs.groupby(["task", "backbone", "upstream"])["budget"].transform("nunique") > 1
-    if not several.any():
-        raise UserError(
-            f"The study {study['name']!r} trains no network with more than one share of the patients, and this figure "
-            f"has nothing to show. Add `fractions` such as [0.1, 0.3, 1.0] to studies.{study['name']}.grids."
-        )
-    studied = runs[runs["task"].isin(runs["task"][several])]
-    return runs[several | runs.index.isin(baseline(studied, study).index)]
-
-
-def baseline(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Runs of the `small` backbone with `narrow` pre-training and the largest budget, if any is asked for."""
-    small, narrow = study["roles"]["small"], study["roles"]["narrow"]
-    runs = full_budget(runs)
-    return runs[(runs["backbone"] == small) & (runs["upstream"] == narrow)]
+def draw_needed(panel: Axes, numbers: pd.DataFrame, looks: dict[str, style.Look]) -> None:
+    """At the foot, for each upstream, the share of patients at which it meets the baseline."""
+    foot, beyond = panel.get_xaxis_transform(), 100 * BEYOND
+    panel.axvspan(100 * BEYOND**0.5, 100 * BEYOND**1.5, color="0.93", linewidth=0, zorder=0)
+    panel.set_xlim(right=100 * BEYOND**1.5)
+    for position, (upstream, look) in enumerate(reversed(looks.items())):
+        height = FOOT * (position + 0.7)
+        once = numbers[numbers["upstream"] == upstream].head(1)
+        for needed in 100 * once[["needed", "needed_low", "needed_high"]].to_numpy():
+            value, low, high = needed.clip(max=beyond)
+            panel.plot([low, high], [height, height], color=look.colour, linewidth=0.9, transform=foot)
+            panel.scatter(value, height, marker=look.marker, edgecolors=look.colour, transform=foot, **OPEN)
 
 
 # %%
-def main(metrics: str, replicates: str, completeness: str, study: Study, csv: str, images: list[str]) -> None:
+def efficiency_numbers(results: Results, study: Study) -> pd.DataFrame:
+    """Performance of the cells with several budgets and of the baseline; what each curve needs stands in its rows."""
+    cells = curves(results)
+    baselines = pd.DataFrame([baseline(task, study) for task in cells["task"].unique()], columns=list(CELL))
+    shown = pd.concat([cells, baselines.assign(fraction=1.0)]).drop_duplicates(list(CELL))
+    columns = [*SERIES, "cohort", "target", "needed", "needed_low", "needed_high", "reached"]
+    return study_numbers(results, shown).merge(fractions_needed(results)[columns], "left", [*SERIES, "cohort"])
+
+
+# %%
+def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> None:
     """Write the figure in the formats of `images`, and the numbers it shows."""
-    numbers = study_numbers(metrics, replicates, completeness, study, choose=partial(needed, study=study))
+    results = Results.load(tables, study)
+    numbers = efficiency_numbers(results, study)
     write_csv(numbers, csv)
     style.save(draw(numbers, study), *images)
 
@@ -138,9 +149,7 @@ def main(metrics: str, replicates: str, completeness: str, study: Study, csv: st
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
-            snakemake.input.metrics,
-            snakemake.input.replicates,
-            snakemake.input.completeness,
+            dict(snakemake.input.items()),
             snakemake.params.study,
             snakemake.output.csv,
             [snakemake.output.svg, snakemake.output.pdf],

@@ -29,7 +29,8 @@ from matplotlib.figure import Figure, SubFigure
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
-from medtransfer.plotting.numbers import Study, full_budget, study_numbers
+from medtransfer.plotting.numbers import study_numbers
+from medtransfer.results import Results, Study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -41,7 +42,7 @@ DODGE = 0.13  # between lines, so that their intervals do not hide one another
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row of panels for each task, a panel for each cohort, a line for each upstream."""
     with mpl.rc_context(style.STYLE):
-        looks = style.looks(study["upstreams"])
+        looks = style.shown_looks(study["upstreams"], numbers["upstream"])
         tasks = list(numbers["task"].unique())
         columns = numbers.groupby("task")["cohort"].nunique().max()
         figure = panels.page(height=62 * len(tasks))
@@ -86,9 +87,10 @@ def draw_cohort(panel: Axes, numbers: pd.DataFrame, study: Study, looks: dict[st
 
 
 # %%
-def main(metrics: str, replicates: str, completeness: str, study: Study, csv: str, images: list[str]) -> None:
+def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> None:
     """Write the figure in the formats of `images`, and the numbers it shows."""
-    numbers = study_numbers(metrics, replicates, completeness, study, choose=full_budget)
+    results = Results.load(tables, study)
+    numbers = study_numbers(results, results.cells("scale"))
     write_csv(numbers, csv)
     style.save(draw(numbers, study), *images)
 
@@ -97,9 +99,7 @@ def main(metrics: str, replicates: str, completeness: str, study: Study, csv: st
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         main(
-            snakemake.input.metrics,
-            snakemake.input.replicates,
-            snakemake.input.completeness,
+            dict(snakemake.input.items()),
             snakemake.params.study,
             snakemake.output.csv,
             [snakemake.output.svg, snakemake.output.pdf],

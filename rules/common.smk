@@ -12,14 +12,14 @@ gc.set_threshold(50_000)
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
-from medtransfer import versions
-from medtransfer.config import NO_UPSTREAM, PretrainedHere, Released, load
+from medtransfer import plan, versions
+from medtransfer.config import NO_UPSTREAM, Finetuned, PretrainedHere, Released, load
 from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
-from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import run_table
-from medtransfer.training.recipe import resolution
+from medtransfer.training.recipe import named_recipes, resolution
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The demo is what runs when no configuration file is named. It is not a `configfile:`, since every other would be
 # merged into that.
@@ -36,12 +36,15 @@ RESULTS = f"results/{TIER}"
 # How training computes, without what changes its course but not its results.
 TRAINING_SETTINGS = CONFIG.training.model_dump(include={"accelerator", "devices", "precision"})
 GPUS = CONFIG.training.devices if CONFIG.training.accelerator == "cuda" else 0
-RUNS = run_table(CONFIG.studies)
+RECIPES = named_recipes(CONFIG.recipe, CONFIG.recipes, CONFIG.search)
+TRIALS = CONFIG.search.trials if CONFIG.search else 0
+RUNS = run_table(CONFIG.studies, TRIALS)
 CELLS = list(dict.fromkeys(run.cell for run in RUNS))
 SEEDS = {}
 for run in RUNS:
     SEEDS.setdefault(run.cell, []).append(run.seed)
-CELL = "{task}/{backbone}/{upstream}/{initialisation}/{budget}"
+CELL = "{task}/{backbone}/{upstream}/{initialisation}/{recipe}/{budget}"
+RUN = f"{CELL}/seed{{seed}}"
 
 
 def reader_name(dataset):
@@ -82,10 +85,38 @@ def raw_folder(wildcards):
     dataset = wildcards.dataset
     if dataset in CONFIG.synthetic:
         return f"{RESULTS}/raw/{dataset}"
-    folder = Path(raw_path(dataset))
-    if not folder.is_dir() and not Path(f"{RESULTS}/cohorts/{dataset}.parquet").exists():
-        raise WorkflowError(missing_raw_message(card(dataset), folder))
-    return ancient(str(folder))
+    return ancient(raw_path(dataset)) if not raw_is_missing(dataset) else planned_without()
+
+
+def raw_is_missing(dataset):
+    return not Path(raw_path(dataset)).is_dir() and not Path(f"{RESULTS}/cohorts/{dataset}.parquet").exists()
+
+
+def planned_without():
+    """No input, in a dry run, which says what is missing; any other run stops and says so."""
+    if not workflow.dryrun:
+        raise WorkflowError(missing_message())
+    warn_of_missing()
+    return []
+
+
+@cache
+def warn_of_missing():
+    logger.warning(missing_message())
+
+
+def missing_message():
+    """Everything that this tier reads and that is not there: one list."""
+    datasets = [missing_raw_message(card(name), Path(raw_path(name))) for name in RAW_DATASETS if raw_is_missing(name)]
+    weights = [
+        f"{path}: weights of {backbone}, {name}; fetch them from {upstream.home}."
+        for name, upstream in CONFIG.upstreams.items()
+        if isinstance(upstream, Released)
+        for backbone, path in upstream.weights.items()
+        if not Path(path).exists() and any((run.upstream, run.backbone) == (name, backbone) for run in RUNS)
+    ]
+    missing = [*datasets, *weights]
+    return "\n\n".join([f"{len(missing)} things that tier {TIER} reads are not there.", *missing])
 
 
 def synthetic_settings(wildcards):
@@ -148,9 +179,27 @@ def derived_sources(wildcards):
     return cohort_tables(CONFIG.sources(wildcards.derived))
 
 
+REPORTING = {"title", "subgroups", "intersections", "primary_metric"}
+
+
+def run_settings(wildcards):
+    """What the course of a run depends on, beside its seed and its inputs."""
+    return {
+        "task": task_settings(wildcards),
+        "recipe": RECIPES[wildcards.recipe].model_dump(),
+        "resolution": run_resolution(wildcards),
+        "tracking": CONFIG.tracking.model_dump(),
+    }
+
+
+def goes_on(wildcards):
+    """Whether a run starts from a network that was fine-tuned on the same labels elsewhere."""
+    return isinstance(CONFIG.upstreams.get(wildcards.upstream), Finetuned)
+
+
 def task_settings(wildcards):
     """A task's settings without those that training does not depend on: its name and what is reported of it."""
-    return CONFIG.tasks[wildcards.task].model_dump(exclude={"title", "subgroups", "primary_metric"})
+    return CONFIG.tasks[wildcards.task].model_dump(exclude=REPORTING)
 
 
 def subset_settings(wildcards):
@@ -160,7 +209,8 @@ def subset_settings(wildcards):
 
 
 def evaluation_settings(wildcards):
-    return CONFIG.tasks[wildcards.task].model_dump(include={"kind", "labels", "id_cohort", "subgroups"})
+    measured = {"kind", "labels", "id_cohort", "subgroups", "intersections"}
+    return CONFIG.tasks[wildcards.task].model_dump(include=measured)
 
 
 def run_resolution(wildcards):
@@ -168,17 +218,17 @@ def run_resolution(wildcards):
 
 
 def cohort_names(task):
-    """The cohorts of a task, the one that is trained on first."""
-    return [CONFIG.tasks[task].id_cohort, *CONFIG.tasks[task].ood_cohorts]
+    return plan.cohort_names(CONFIG, task)
 
 
 def duplicate_groups():
-    """Where duplicates are looked for: among the cohorts of each task, and in each dataset to pre-train on, by name."""
-    tasks = {task: cohort_names(task) for task in dict.fromkeys(run.task for run in RUNS)}
+    """Where duplicates are looked for: among the cohorts of a task, and in each dataset to pre-train on, by name."""
+    tasks = {group: cohort_names(group) for group in GROUP_OF_TASK.values()}
     upstreams = [upstream for upstream in CONFIG.upstreams.values() if isinstance(upstream, PretrainedHere)]
     return tasks | {upstream.dataset: [upstream.dataset] for upstream in upstreams}
 
 
+GROUP_OF_TASK = plan.task_groups(CONFIG, RUNS)
 GROUPS = duplicate_groups()
 COHORTS = list(dict.fromkeys(cohort for cohorts in GROUPS.values() for cohort in cohorts))
 
@@ -200,6 +250,10 @@ def first_stores(datasets, suffix="npy"):
 def group_settings(wildcards):
     cohorts = GROUPS[wildcards.group]
     return {"cohorts": cohorts, "datasets": cohort_sources(cohorts), "train": cohorts[0], "tests": cohorts}
+
+
+def task_leaks(wildcards):
+    return f"{RESULTS}/quality/{GROUP_OF_TASK[wildcards.task]}.leaks.csv"
 
 
 def group_cohorts(wildcards):
@@ -268,14 +322,22 @@ def upstream_weights(wildcards):
     upstream = CONFIG.upstreams[wildcards.upstream]
     if isinstance(upstream, PretrainedHere):
         return [f"{RESULTS}/upstream/{wildcards.upstream}/{wildcards.backbone}.safetensors"]
+    if isinstance(upstream, Finetuned):
+        origin = plan.origin(upstream, wildcards.backbone, wildcards.seed)
+        return [f"{RESULTS}/runs/{origin.cell}/seed{origin.seed}/weights.safetensors"]
     path = Path(upstream.weights[wildcards.backbone])
-    finished = Path(f"{RESULTS}/runs/{CELL.format(**wildcards)}/seed{wildcards.seed}/predictions.parquet")
-    if not path.exists() and not finished.exists():
-        raise WorkflowError(
-            f"upstreams.{wildcards.upstream}.weights.{wildcards.backbone}: {path} does not exist. "
-            f"Fetch it from {upstream.home} and put it there."
-        )
-    return [ancient(str(path))]
+    finished = Path(f"{RESULTS}/runs/{RUN.format(**wildcards)}/predictions.parquet")
+    return [ancient(str(path))] if path.exists() or finished.exists() else planned_without()
+
+
+def kept_runs():
+    """The keys of those runs whose weights other runs start from, as patterns; no run's, where there are none."""
+    kept = plan.origins(CONFIG, RUNS)
+    keys = ("task", "backbone", "upstream", "initialisation", "recipe", "budget")
+    return {key: "|".join(sorted({getattr(run, key) for run in kept})) or "(?!)" for key in keys}
+
+
+KEPT = kept_runs()
 
 
 def upstream_settings(wildcards):
@@ -291,9 +353,25 @@ def upstream_store(wildcards):
     return f"{RESULTS}/images/{upstream.dataset}-{upstream.resolution.resize}.npy"
 
 
-def cell_predictions(wildcards):
+def cell_files(wildcards, name):
     cell = CELL.format(**wildcards)
-    return [f"{RESULTS}/runs/{cell}/seed{seed}/predictions.parquet" for seed in SEEDS[cell]]
+    return [f"{RESULTS}/runs/{cell}/seed{seed}/{name}" for seed in SEEDS[cell]]
+
+
+def cell_predictions(wildcards):
+    return cell_files(wildcards, "predictions.parquet")
+
+
+def cell_validations(wildcards):
+    return cell_files(wildcards, "validation.parquet")
+
+
+def cell_representations(wildcards):
+    return cell_files(wildcards, "representation.npz")
+
+
+def cell_records(wildcards):
+    return cell_files(wildcards, "run.json")
 
 
 def cell_seeds(wildcards):
@@ -308,24 +386,22 @@ def all_cells(name):
     return [f"{RESULTS}/runs/{cell}/{name}" for cell in CELLS]
 
 
+def upstream_records(wildcards):
+    """The records of networks pre-trained here: they say on how many images."""
+    made = dict.fromkeys(
+        (run.upstream, run.backbone) for run in RUNS if isinstance(CONFIG.upstreams.get(run.upstream), PretrainedHere)
+    )
+    return [f"{RESULTS}/upstream/{upstream}/{backbone}.json" for upstream, backbone in made]
+
+
 def study_settings(study):
     """What figures, tables and claims need to know of a study: its axes, in order, and how to name things."""
-    grids = CONFIG.studies[study].grids
-    tasks = dict.fromkeys(task for grid in grids for task in grid.tasks)
-    backbones = dict.fromkeys(backbone for grid in grids for backbone in grid.backbones)
-    return {
-        "name": study,
-        "tasks": {
-            task: CONFIG.tasks[task].model_dump(include={"title", "primary_metric", "id_cohort"}) for task in tasks
-        },
-        "backbones": {backbone: parameter_count(backbone) for backbone in backbones},
-        "titles": {cohort: cohort_title(cohort) for task in tasks for cohort in cohort_names(task)},
-        "upstreams": list(dict.fromkeys(upstream for grid in grids for upstream in grid.upstreams)),
-        "roles": dict(CONFIG.studies[study].roles),
-        "confidence": CONFIG.metrics.confidence,
-        "note": CONFIG.note,
-    }
+    return plan.study_facts(CONFIG, RUNS, study, {cohort: cohort_title(cohort) for cohort in COHORTS})
 
 
-FIGURES = [f"{RESULTS}/figures/{name}.svg" for name in ("scale_performance", "scale_efficiency")]
-TABLES = [f"{RESULTS}/tables/scale_table.md"]
+FIGURES = plan.shown(CONFIG, plan.FIGURES)
+TABLES = plan.shown(CONFIG, plan.TABLES)
+# What figures, tables and claims are made from.
+RESULT_TABLES = {
+    kind: f"{RESULTS}/{kind}.parquet" for kind in ("metrics", "replicates", "curves", "diagrams", "similarity")
+} | {kind: f"{RESULTS}/{kind}.csv" for kind in ("completeness", "upstreams")}

@@ -112,7 +112,7 @@ rule derived_cohort:
 rule subset:
     input:
         cohort=id_cohort,
-        leaks="<results>/quality/{task}.leaks.csv",
+        leaks=task_leaks,
     output:
         "<results>/subsets/{task}/{budget}/seed{seed}.parquet",
     log:

@@ -4,10 +4,16 @@
 rule metrics:
     input:
         predictions=cell_predictions,
+        validations=cell_validations,
+        representations=cell_representations,
+        records=cell_records,
         cohorts=task_cohorts,
     output:
         metrics=f"<results>/runs/{CELL}/metrics.parquet",
         replicates=f"<results>/runs/{CELL}/replicates.parquet",
+        curves=f"<results>/runs/{CELL}/curves.parquet",
+        diagrams=f"<results>/runs/{CELL}/diagrams.parquet",
+        similarity=f"<results>/runs/{CELL}/similarity.parquet",
     log:
         f"<logs>/metrics/{CELL}.log",
     resources:
@@ -19,7 +25,8 @@ rule metrics:
         task=evaluation_settings,
         metrics=CONFIG.metrics.model_dump(),
     message:
-        "Measuring {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.budget}"
+        "Measuring {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.initialisation}, "
+        "{wildcards.recipe}, {wildcards.budget}"
     script:
         "../workflow_scripts/metrics.py"
 
@@ -31,7 +38,8 @@ rule run_table:
         "<logs>/run_table.log",
     localrule: True
     params:
-        studies={name: study.model_dump(include={"grids", "roles"}) for name, study in CONFIG.studies.items()},
+        studies={name: study.model_dump() for name, study in CONFIG.studies.items()},
+        trials=TRIALS,
     message:
         "Writing the table of all runs"
     script:
@@ -45,9 +53,26 @@ rule runs:
         "<logs>/runs.log",
     localrule: True
     message:
-        "All runs, with the studies that use them"
+        "All runs, with the arms of studies that use them"
     shell:
         "cat {input} 2> {log}"
+
+
+rule upstreams:
+    input:
+        upstream_records,
+    output:
+        "<results>/upstreams.csv",
+    log:
+        "<logs>/upstreams.log",
+    localrule: True
+    params:
+        released=plan.released_facts(CONFIG),
+        backbones=list(dict.fromkeys(run.backbone for run in RUNS)),
+    message:
+        "Writing what the upstreams were trained on"
+    script:
+        "../workflow_scripts/upstreams.py"
 
 
 rule results:
@@ -55,15 +80,21 @@ rule results:
         runs="<results>/runs.csv",
         metrics=all_cells("metrics.parquet"),
         replicates=all_cells("replicates.parquet"),
+        curves=all_cells("curves.parquet"),
+        diagrams=all_cells("diagrams.parquet"),
+        similarity=all_cells("similarity.parquet"),
     output:
         metrics="<results>/metrics.parquet",
         replicates="<results>/replicates.parquet",
+        curves="<results>/curves.parquet",
+        diagrams="<results>/diagrams.parquet",
+        similarity="<results>/similarity.parquet",
         completeness=report("<results>/completeness.csv", caption="../report/completeness.rst", category="Provenance"),
     log:
         "<logs>/results.log",
     resources:
         mem_mb=8000,
-        runtime=30,
+        runtime=60,
     message:
         "Collecting the results of {TIER}"
     script:
@@ -72,10 +103,8 @@ rule results:
 
 rule claims:
     input:
+        **RESULT_TABLES,
         claims="config/claims.yaml",
-        runs="<results>/runs.csv",
-        metrics="<results>/metrics.parquet",
-        replicates="<results>/replicates.parquet",
     output:
         report(
             "<results>/claims.csv",

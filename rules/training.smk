@@ -22,7 +22,7 @@ rule pretrain:
     params:
         settings=upstream_settings,
         training=TRAINING_SETTINGS,
-        recipe=versions.TRAINING,
+        recipe_version=versions.TRAINING,
     message:
         "Pre-training {wildcards.backbone} on {wildcards.upstream}"
     script:
@@ -36,13 +36,15 @@ rule finetune:
         images=task_stores,
         weights=upstream_weights,
     output:
-        predictions=f"<results>/runs/{CELL}/seed{{seed}}/predictions.parquet",
-        history=f"<results>/runs/{CELL}/seed{{seed}}/history.parquet",
-        record=f"<results>/runs/{CELL}/seed{{seed}}/run.json",
+        predictions=f"<results>/runs/{RUN}/predictions.parquet",
+        history=f"<results>/runs/{RUN}/history.parquet",
+        validation=f"<results>/runs/{RUN}/validation.parquet",
+        representation=f"<results>/runs/{RUN}/representation.npz",
+        record=f"<results>/runs/{RUN}/run.json",
     log:
-        f"<logs>/finetune/{CELL}/seed{{seed}}.log",
+        f"<logs>/finetune/{RUN}.log",
     benchmark:
-        f"<benchmarks>/finetune/{CELL}/seed{{seed}}.tsv"
+        f"<benchmarks>/finetune/{RUN}.tsv"
     threads: CONFIG.training.threads
     resources:
         mem_mb=CONFIG.training.memory_mb,
@@ -50,13 +52,34 @@ rule finetune:
         gpu=GPUS,
         checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
     params:
-        task=task_settings,
+        settings=run_settings,
         sources=task_sources,
-        resolution=run_resolution,
-        recipe_settings=CONFIG.recipe.model_dump(),
+        goes_on=goes_on,
         training=TRAINING_SETTINGS,
-        recipe=versions.TRAINING,
+        recipe_version=versions.TRAINING,
     message:
-        "Fine-tuning {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.budget}, seed {wildcards.seed}"
+        "Fine-tuning {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.initialisation}, "
+        "{wildcards.recipe}, {wildcards.budget}, seed {wildcards.seed}"
     script:
         "../workflow_scripts/finetune.py"
+
+
+# Runs that others go on from keep their weights, which can be large.
+use rule finetune as finetune_kept with:
+    output:
+        predictions=f"<results>/runs/{RUN}/predictions.parquet",
+        history=f"<results>/runs/{RUN}/history.parquet",
+        validation=f"<results>/runs/{RUN}/validation.parquet",
+        representation=f"<results>/runs/{RUN}/representation.npz",
+        record=f"<results>/runs/{RUN}/run.json",
+        weights=f"<results>/runs/{RUN}/weights.safetensors",
+    wildcard_constraints:
+        task=KEPT["task"],
+        backbone=KEPT["backbone"],
+        upstream=KEPT["upstream"],
+        initialisation=KEPT["initialisation"],
+        recipe=KEPT["recipe"],
+        budget=KEPT["budget"],
+
+
+ruleorder: finetune_kept > finetune

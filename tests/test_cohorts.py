@@ -98,6 +98,17 @@ def test_what_no_finding_says_of_other_labels_is_a_choice(policy, devices, edema
     assert table["edema"].tolist()[1:] == [1, 0] and ("no_finding" in table) == (policy == "as_read")
 
 
+def test_a_label_can_stand_for_any_of_several():
+    table = ONE.assign(mel=pd.array([1, 0, 0], "Int8"), bcc=pd.array([None, 0, None], "Int8"))
+    derived, _ = derive("one", definition(of=["one"], any_of={"malignant": ["mel", "bcc"]}), {"one": table})
+    assert derived["malignant"].tolist()[:2] == [1, 0] and derived["malignant"].isna().tolist() == [False, False, True]
+    assert derived["malignant"].dtype == "Int8"
+    alone = definition(of=["one"], any_of={"malignant": ["mel", "bcc"]}, labels=["malignant"])
+    assert "mel" not in derive("one", alone, {"one": table})[0]
+    with pytest.raises(UserError, match=r"any_of.malignant: there is no label \['scc'\]"):
+        derive("one", definition(of=["one"], any_of={"malignant": ["mel", "scc"]}), {"one": table})
+
+
 def test_excluded_images_are_taken_out_and_listed(tmp_path):
     path = tmp_path / "leaks.csv"
     path.write_text("dataset,image_id,reason\none,b,same as two/x\ntwo,a,other\none,zz,not there\n")

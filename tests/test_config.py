@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from medtransfer.config import load, schema
+from medtransfer.config import Search, load, schema
 from medtransfer.errors import UserError
 from medtransfer.runs import budget_fraction, budget_name, run_table
+from medtransfer.training.recipe import named_recipes, random_trials
 from tests.conftest import ROOT
 
 TIERS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name != "claims.yaml")
@@ -42,7 +43,7 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
         ("recipe.overrides.learning_rate", "3e-3", ["recipe.overrides.learning_rate", "'3e-3'", "text", "3.0e-3"]),
         ("recipe.overrides.learning_rte", 0.1, ["recipe.overrides.learning_rte", "no such key"]),
         ("recipe.hyperrule", "mine", ["recipe.hyperrule", "'mine'", "'code' or 'paper'"]),
-        ("studies.scale.grids", [], ["studies.scale.grids", "at least 1"]),
+        ("studies.scale.arms.scale", [], ["studies.scale.arms.scale", "at least 1"]),
         ("tasks.chest5.labels", ["edema", "edema"], ["tasks.chest5", "twice"]),
         ("tasks.chest5.id_cohort", "chexprt", ["tasks.chest5.id_cohort", "'chexprt'", "chexpert"]),
         ("tasks.chest5.flip", "no", ["tasks.chest5.flip", "'no'", "boolean"]),
@@ -67,16 +68,18 @@ def test_a_mistake_is_told_with_file_key_value_and_what_is_allowed(
 @pytest.mark.parametrize(
     ("axis", "value", "told"),
     [
-        ("tasks", "chest9", ["grids.0.tasks", "'chest9'", "chest5, skin8"]),
-        ("backbones", "r51x1", ["grids.0.backbones", "'r51x1'", "r50x1"]),
-        ("upstreams", "in22k", ["grids.0.upstreams", "'in22k'", "none, scenes-small"]),
-        ("fractions", 0, ["grids.0.fractions", "greater than 0"]),
-        ("fractions", 1.1, ["grids.0.fractions", "less than or equal to 1"]),
-        ("seeds", -1, ["grids.0.seeds", "greater than or equal to 0"]),
+        ("tasks", "chest9", ["arms.scale.0.tasks", "'chest9'", "skin8, breast"]),
+        ("backbones", "r51x1", ["arms.scale.0.backbones", "'r51x1'", "r50x1"]),
+        ("upstreams", "in22k", ["arms.scale.0.upstreams", "'in22k'", "none, scenes-small"]),
+        ("fractions", 0, ["arms.scale.0.fractions", "greater than 0"]),
+        ("fractions", 1.1, ["arms.scale.0.fractions", "less than or equal to 1"]),
+        ("seeds", -1, ["arms.scale.0.seeds", "greater than or equal to 0"]),
+        ("recipes", "longer", ["arms.scale.0.recipes", "'longer'", "rule, long, trials"]),
+        ("initialisations", "prefix6", ["arms.scale.0.initialisations", "prefix[1-5]"]),
     ],
 )
 def test_a_grid_can_only_name_what_exists(content: dict[str, Any], axis: str, value: Any, told: list[str]) -> None:
-    content["studies"]["scale"]["grids"][0][axis] = [value]
+    content["studies"]["scale"]["arms"]["scale"][0][axis] = [value]
     with pytest.raises(UserError) as error:
         load(content, "demo.yaml")
     for words in told:
@@ -85,7 +88,7 @@ def test_a_grid_can_only_name_what_exists(content: dict[str, Any], axis: str, va
 
 def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
     content["recipe"]["hyperrule"] = "mine"
-    content["studies"]["scale"]["grids"][0]["fractions"] = [0]
+    content["studies"]["scale"]["arms"]["scale"][0]["fractions"] = [0]
     content["no_such_key"] = 1
     with pytest.raises(UserError) as error:
         load(content, "demo.yaml")
@@ -93,21 +96,69 @@ def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
 
 
 def test_released_weights_must_cover_the_backbones(content: dict[str, Any]) -> None:
-    content["upstreams"]["in21k"] = {"source": "released", "weights": {"r50x1": "x.npz"}, "home": "https://example.org"}
-    content["studies"]["scale"]["grids"][0]["upstreams"].append("in21k")
+    facts = {"home": "https://example.org", "images": 100, "epochs": 1.0, "crop": 224}
+    content["upstreams"]["in21k"] = {"source": "released", "weights": {"r50x1": "x.npz"}, **facts}
+    content["studies"]["scale"]["arms"]["scale"][0]["upstreams"].append("in21k")
     with pytest.raises(UserError, match="'in21k' has no weights for backbone 'r14w16'; it has: r50x1"):
         load(content, "demo.yaml")
 
 
-def test_runs_are_unique_and_know_their_studies(content: dict[str, Any]) -> None:
-    grid = copy.deepcopy(content["studies"]["scale"]["grids"][0])
+def test_runs_are_unique_and_know_their_arms(content: dict[str, Any]) -> None:
+    grid = copy.deepcopy(content["studies"]["scale"]["arms"]["scale"][0])
     roles = content["studies"]["scale"]["roles"]
-    content["studies"]["second"] = {"roles": roles, "grids": [grid, {**grid, "seeds": [0, 7]}]}
+    grids = {"scale": [grid], "schedule": [{**grid, "seeds": [0, 7]}]}
+    content["studies"] = {name: {"roles": roles, "arms": grids} for name in ("scale", "second")}
+    del content["upstreams"]["from-chexpert"]
     runs = run_table(load(content, "demo.yaml").studies)
-    assert len(runs) == len(set(runs))
-    asked = [run for run in runs if run.budget == "pct100" and run.backbone in grid["backbones"]]
-    by_seed = {run.seed: run.studies for run in asked if run.task in grid["tasks"]}
-    assert by_seed == {0: ("scale", "second"), 1: ("scale", "second"), 7: ("second",)}
+    assert len(runs) == len(set(runs)) == 3 * 2 * 3 * 3
+    users = {run.seed: run.arms for run in runs}
+    assert users[0] == ("scale/scale", "scale/schedule", "second/scale", "second/schedule")
+    assert users[1] == ("scale/scale", "second/scale")
+    assert users[7] == ("scale/schedule", "second/schedule")
+
+
+def test_trials_are_runs_of_their_own_recipes_and_more_of_them_leave_the_first_as_they_are() -> None:
+    config = load(yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()), "demo.yaml")
+    runs = run_table(config.studies, trials=3)
+    assert {run.recipe for run in runs} == {"rule", "long", "trial0", "trial1", "trial2"}
+    assert random_trials(Search(trials=5))[:3] == random_trials(Search(trials=3))
+    recipes = named_recipes(config.recipe, config.recipes, config.search)
+    assert recipes["long"].overrides.stretch == 3.0 and recipes["long"].overrides.steps == 120
+    assert recipes["trial0"].overrides.steps == 120
+    assert 0.02 <= recipes["trial0"].overrides.learning_rate <= 0.3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["rule", "trials", "trial7"])
+def test_a_recipe_cannot_take_a_name_that_means_something_else(content: dict[str, Any], name: str) -> None:
+    content["recipes"][name] = {"steps": 7}
+    with pytest.raises(UserError, match=f"recipes.{name}: this name is taken"):
+        load(content, "demo.yaml")
+
+
+def test_networks_can_only_go_on_from_runs_that_there_are(content: dict[str, Any]) -> None:
+    content["studies"]["scale"]["arms"]["adaptation"][0]["seeds"] = [0, 5]
+    with pytest.raises(
+        UserError, match="goes on from task 'chest5' from 'scenes-large', r26w32, seed 5, which is no run"
+    ):
+        load(content, "demo.yaml")
+
+
+def test_networks_can_only_go_on_with_the_same_labels(content: dict[str, Any]) -> None:
+    content["tasks"]["nih5"]["labels"] = ["edema", "effusion"]
+    with pytest.raises(UserError, match="'from-chexpert' predicts other labels, or of another kind, than task 'nih5'"):
+        load(content, "demo.yaml")
+
+
+def test_an_upstream_cannot_be_called_like_a_cohort(content: dict[str, Any]) -> None:
+    content["upstreams"]["nih_cxr14"] = content["upstreams"]["scenes-small"]
+    with pytest.raises(UserError, match=r"upstreams.nih_cxr14: this is the name of a dataset or cohort already"):
+        load(content, "demo.yaml")
+
+
+def test_intersections_are_of_declared_subgroups(content: dict[str, Any]) -> None:
+    content["tasks"]["chest5"]["intersections"] = [["sex", "insurance"]]
+    with pytest.raises(UserError, match="intersections names \\['insurance'\\]"):
+        load(content, "demo.yaml")
 
 
 def test_random_weights_have_no_upstream_and_the_other_way_round(content: dict[str, Any]) -> None:

@@ -1,98 +1,29 @@
-"""What readers of figures and tables rely on: complete, honest intervals, and the numbers that were drawn."""
+"""What readers of figures and tables rely on: honest intervals, numbers as drawn, the same files each time."""
 
 import itertools
+import json
 import re
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 from docutils.core import publish_parts
-from figures import scale_efficiency, scale_performance, scale_table
+from figures import scale_performance, scale_table
 from scipy import stats
 
 from medtransfer.errors import UserError
-from medtransfer.files import write_csv, write_parquet
 from medtransfer.metrics.seeds import mean_over_seeds
 from medtransfer.plotting import names, style
-from medtransfer.plotting.numbers import ALL_SEEDS, Study, full_budget, study_numbers
-from medtransfer.runs import KEYS
-
-COHORTS = {
-    "chest5": {"chexpert": ("id", 480), "nih_cxr14": ("ood", 1250), "vindr_cxr": ("ood", 700)},
-    "skin8": {"isic_2019": ("id", 820), "pad_ufes_20": ("ood", 310), "ham10000": ("ood", 450)},
-}
-STUDY: Study = {
-    "name": "scale",
-    "tasks": {
-        "chest5": {"title": "Chest films, five findings", "primary_metric": "auc", "id_cohort": "chexpert"},
-        "skin8": {
-            "title": "Skin lesions, eight classes",
-            "primary_metric": "balanced_accuracy",
-            "id_cohort": "isic_2019",
-        },
-    },
-    "backbones": {"r14w16": 41_000, "r26w64": 890_000, "r14w32": 160_000},
-    "upstreams": ["none", "scenes-small", "scenes-large"],
-    "roles": {"small": "r14w16", "large": "r26w64", "none": "none", "narrow": "scenes-small", "broad": "scenes-large"},
-    "confidence": 0.95,
-    "note": "Synthetic images. These numbers say nothing about medicine.",
-    "titles": {"chexpert": "CheXpert", "nih_cxr14": "NIH ChestX-ray14", "vindr_cxr": "VinDr-CXR"},
-}
-REPLICATES = 50
-
-
-def invented(study: Study, cohorts: dict, budgets=("pct10", "pct30", "pct100"), seeds=(0, 1)) -> list[pd.DataFrame]:
-    """Metrics, replicates and completeness of every run of a grid, from a made-up law and seeded noise."""
-    rng = np.random.default_rng(7)
-    sizes = sorted(study["backbones"].values())
-    metrics, replicates, runs = [], [], []
-    for task, backbone, upstream, budget, seed in itertools.product(
-        study["tasks"], study["backbones"], study["upstreams"], budgets, seeds
-    ):
-        initialisation = "random" if upstream == "none" else "pretrained"
-        run = dict(zip(KEYS, (task, backbone, upstream, initialisation, budget, seed), strict=True))
-        runs.append({**run, "studies": "scale domain", "status": "present"})
-        size, data = sizes.index(study["backbones"][backbone]), np.log10(float(budget.removeprefix("pct")) / 100)
-        gain = 0.02 * study["upstreams"].index(upstream) * (1 + size) / 2 + 0.01 * size
-        luck = 0.008 * rng.standard_normal()
-        for cohort, (shift, n) in cohorts[task].items():
-            value = 0.78 + gain + (0.08 - gain / 2) * data - 0.05 * (shift == "ood") + luck
-            draws = value + 0.35 / np.sqrt(n) * np.random.default_rng(n).standard_normal(REPLICATES)
-            here = {**run, "cohort": cohort, "split": "test", "label": "mean"}
-            measured = {"shift": shift, "subgroup_by": "all", "subgroup": "all", "n": n, "n_positive": n // 3}
-            metric = study["tasks"][task]["primary_metric"]
-            metrics.append({**here, **measured, "metric": metric, "value": value})
-            # What must not get into a figure: another metric, label, split and sub-group.
-            metrics.append({**here, **measured, "metric": "average_precision", "value": -1.0})
-            metrics.append({**here, **measured, "metric": metric, "label": "edema", "value": -1.0})
-            metrics.append({**here, **measured, "metric": metric, "split": "val", "value": -1.0})
-            metrics.append({**here, **measured, "metric": metric, "subgroup_by": "sex", "value": -1.0})
-            replicates += [
-                {**here, "metric": metric, "replicate": number, "value": draw} for number, draw in enumerate(draws)
-            ]
-    return [pd.DataFrame(rows) for rows in (metrics, replicates, runs)]
-
-
-def written(folder: Path, metrics: pd.DataFrame, replicates: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
-    """The tables as files; their paths by the names that the figures' functions give them."""
-    write_parquet(metrics, folder / "metrics.parquet")
-    write_parquet(replicates, folder / "replicates.parquet")
-    write_csv(runs, folder / "completeness.csv")
-    names = ("metrics.parquet", "replicates.parquet", "completeness.csv")
-    return {name.split(".")[0]: str(folder / name) for name in names}
+from medtransfer.plotting.numbers import ALL_SEEDS
+from tests import invented
+from tests.invented import STUDY
 
 
 @pytest.fixture(scope="module")
-def tables() -> list[pd.DataFrame]:
-    return invented(STUDY, COHORTS)
-
-
-@pytest.fixture(scope="module")
-def inputs(tables, tmp_path_factory) -> dict[str, Any]:
-    return written(tmp_path_factory.mktemp("results"), *tables)
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return invented.tables(tmp_path_factory.mktemp("results"), invented.runs({"scale": invented.ARMS["scale"]}))
 
 
 # --- The mean over seeds ---------------------------------------------------------------------------------------------
@@ -145,87 +76,7 @@ def test_values_and_point_must_hold_the_same_seeds():
         mean_over_seeds(np.zeros((2, 5)), np.zeros(3), 0.95, np.random.default_rng(0))
 
 
-# --- The numbers -----------------------------------------------------------------------------------------------------
-
-
-def test_means_are_those_of_the_primary_metric_on_whole_test_cohorts(tables, inputs):
-    numbers = study_numbers(**inputs, study=STUDY)
-    metrics = tables[0].query("label == 'mean' and split == 'test' and subgroup_by == 'all' and value > 0")
-    expected = metrics.groupby([*KEYS[:-1], "cohort"])["value"].agg(["mean", "std", "size"])
-    means = numbers[numbers["seed"] == ALL_SEEDS].set_index([*KEYS[:-1], "cohort"]).loc[expected.index]
-    np.testing.assert_allclose(means[["value", "seed_sd", "n_seeds"]].astype(float), expected)
-    assert (means["ci_low"] < means["value"]).all()
-    assert (means["value"] < means["ci_high"]).all()
-    assert len(numbers) == len(metrics) + len(expected)
-
-
-def test_rows_stand_in_the_order_of_the_study(inputs):
-    numbers = study_numbers(**inputs, study=STUDY)
-    assert list(numbers["task"].unique()) == list(STUDY["tasks"])
-    assert list(numbers["backbone"].unique()) == ["r14w16", "r14w32", "r26w64"]
-    assert list(numbers["upstream"].unique()) == STUDY["upstreams"]
-    assert list(numbers["budget"].unique()) == ["pct10", "pct30", "pct100"]
-    assert list(numbers["seed"].unique()) == ["0", "1", ALL_SEEDS]
-    assert numbers["cohort"].iloc[0] == "chexpert"
-
-
-@pytest.mark.parametrize("gone", ["completeness", "metrics", "replicates"])
-def test_a_missing_run_is_an_error_that_names_it(tables, tmp_path, gone):
-    metrics, replicates, runs = tables
-    lost = "task == 'skin8' and backbone == 'r14w32' and upstream == 'none' and budget == 'pct100' and seed == 1"
-    if gone == "completeness":
-        runs = runs.assign(status=runs["status"].where(~runs.eval(lost), "missing"))
-    elif gone == "metrics":
-        metrics = metrics.query(f"not ({lost})")
-    else:
-        replicates = replicates.query(f"not ({lost})")
-    paths = written(tmp_path, metrics, replicates, runs)
-    image: dict[str, Any] = {"csv": str(tmp_path / "f.csv"), "images": [str(tmp_path / "f.svg")]}
-    for make in (
-        lambda: scale_performance.main(**paths, study=STUDY, **image),
-        lambda: scale_efficiency.main(**paths, study=STUDY, **image),
-        lambda: scale_table.main(**paths, study=STUDY, **formats(tmp_path)),
-    ):
-        with pytest.raises(UserError, match=r"\b1 of \d+ runs|\b3 of \d+ pairs") as error:
-            make()
-        assert "skin8/r14w32/none/random/pct100/1" in str(error.value)
-    assert not [path for path in tmp_path.iterdir() if path.suffix in (".svg", ".md", ".tex")]
-
-
-def test_many_missing_runs_are_counted_and_the_first_ones_named(tables, tmp_path):
-    metrics, replicates, runs = tables
-    paths = written(tmp_path, metrics, replicates, runs.assign(status="missing"))
-    with pytest.raises(UserError, match=r"108 of 108 runs .* and 103 more"):
-        study_numbers(**paths, study=STUDY)
-
-
-def test_a_run_that_the_figure_does_not_need_may_be_missing(tables, tmp_path):
-    metrics, replicates, runs = tables
-    runs = runs.assign(status=runs["status"].where(runs["budget"] == "pct100", "missing"))
-    numbers = study_numbers(**written(tmp_path, metrics, replicates, runs), study=STUDY, choose=full_budget)
-    assert set(numbers["budget"]) == {"pct100"}
-
-
-def test_an_undefined_value_is_an_error(tables, tmp_path):
-    metrics, replicates, runs = tables
-    metrics = metrics.assign(value=metrics["value"].where(metrics["cohort"] != "ham10000"))
-    with pytest.raises(UserError, match=r"54 of 324 pairs.*ham10000"):
-        study_numbers(**written(tmp_path, metrics, replicates, runs), study=STUDY)
-
-
-def test_runs_tested_on_different_images_are_not_compared(tables, tmp_path):
-    metrics, replicates, runs = tables
-    metrics = metrics.assign(n=metrics["n"] + ((metrics["cohort"] == "vindr_cxr") & (metrics["seed"] == 1)))
-    with pytest.raises(UserError, match="different numbers of images: chest5/vindr_cxr"):
-        study_numbers(**written(tmp_path, metrics, replicates, runs), study=STUDY)
-
-
-def test_a_study_without_runs_is_an_error(inputs):
-    with pytest.raises(UserError, match=r"no run of the study 'fusion'.*scale domain"):
-        study_numbers(**inputs, study={**STUDY, "name": "fusion"})
-
-
-# --- The figures -----------------------------------------------------------------------------------------------------
+# --- A figure, for all of them ---------------------------------------------------------------------------------------
 
 
 def drawn(figure) -> tuple[list[float], list[float]]:
@@ -239,21 +90,21 @@ def drawn(figure) -> tuple[list[float], list[float]]:
     return sorted(means), sorted(bounds)
 
 
-@pytest.mark.parametrize("script", [scale_performance, scale_efficiency])
-def test_the_csv_beside_a_figure_holds_the_drawn_numbers(script, inputs, tmp_path):
+def test_the_csv_beside_a_figure_holds_the_drawn_numbers(tables, tmp_path):
     csv = tmp_path / "figure.csv"
-    script.main(**inputs, study=STUDY, csv=str(csv), images=[])
+    scale_performance.main(tables, STUDY, str(csv), images=[])
     table = pd.read_csv(csv)
-    means, bounds = drawn(script.draw(table, STUDY))
+    means, bounds = drawn(scale_performance.draw(table, STUDY))
     rows = table[table["seed"] == ALL_SEEDS]
     assert means == pytest.approx(sorted(rows["value"]))
     assert bounds == pytest.approx(sorted([*rows["ci_low"], *rows["ci_high"]]))
+    assert len(rows) == 3 * 3 * (3 + 2)  # backbones, upstreams, cohorts of the tasks
 
 
-def test_figures_are_byte_identical_between_runs_undated_and_with_embedded_fonts(inputs, tmp_path):
-    numbers = study_numbers(**inputs, study=STUDY, choose=full_budget).query("task == 'chest5'")
+def test_figures_are_byte_identical_between_runs_undated_and_with_embedded_fonts(tables, tmp_path):
     for name in ("first", "second"):
-        style.save(scale_performance.draw(numbers, STUDY), tmp_path / f"{name}.svg", tmp_path / f"{name}.pdf")
+        images = [str(tmp_path / f"{name}.{suffix}") for suffix in ("svg", "pdf")]
+        scale_performance.main(tables, STUDY, str(tmp_path / f"{name}.csv"), images)
     svg, pdf = (tmp_path / "first.svg").read_bytes(), (tmp_path / "first.pdf").read_bytes()
     assert svg == (tmp_path / "second.svg").read_bytes()
     assert pdf == (tmp_path / "second.pdf").read_bytes()
@@ -263,31 +114,22 @@ def test_figures_are_byte_identical_between_runs_undated_and_with_embedded_fonts
     assert b"/Type3" not in pdf
 
 
-@pytest.mark.parametrize("script", [scale_performance, scale_efficiency])
-def test_a_figure_says_what_its_numbers_cannot_tell(script, inputs):
-    numbers = study_numbers(**inputs, study=STUDY)
-    texts = " ".join(text.get_text() for text in script.draw(numbers, STUDY).texts)
+def test_a_figure_says_what_its_numbers_cannot_tell(tables, tmp_path):
+    scale_performance.main(tables, STUDY, str(tmp_path / "f.csv"), images=[])
+    figure = scale_performance.draw(pd.read_csv(tmp_path / "f.csv"), STUDY)
+    texts = " ".join(text.get_text() for text in figure.texts)
     assert STUDY["note"] in texts.replace("\n", " ")
     assert "95 % bootstrap intervals" in texts
 
 
-def test_the_efficiency_figure_needs_the_runs_with_several_budgets_and_the_baseline(tables):
-    seldom = "(backbone == 'r14w32' or upstream == 'scenes-small') and budget != 'pct100'"
-    runs = scale_efficiency.needed(tables[2].query(f"not ({seldom})"), STUDY)
-    assert len(runs) == 2 * 2 * 2 * 3 * 2 + 2 * 2  # tasks, backbones, upstreams, budgets, seeds; tasks, seeds
-    assert set(runs["backbone"]) == {"r14w16", "r26w64"}
-    narrow = runs.query("upstream == 'scenes-small'")
-    assert narrow[["backbone", "budget"]].drop_duplicates().to_numpy().tolist() == [["r14w16", "pct100"]]
-
-
-def test_a_study_with_one_budget_has_no_efficiency_figure(tables):
-    with pytest.raises(UserError, match=r"nothing to show\. Add `fractions`"):
-        scale_efficiency.needed(tables[2].query("budget == 'pct100'"), STUDY)
-
-
-def test_an_efficiency_figure_needs_a_baseline(tables):
-    with pytest.raises(UserError, match="`small` backbone and a `narrow` upstream"):
-        scale_efficiency.needed(tables[2], {**STUDY, "roles": {"small": "r14w16"}})
+def test_a_figure_with_a_missing_run_is_not_made(tables, tmp_path):
+    runs = pd.read_csv(tables["completeness"], keep_default_na=False)
+    runs.loc[3, "status"] = "missing"
+    runs.to_csv(tmp_path / "completeness.csv", index=False)
+    with pytest.raises(UserError, match="1 of 36 runs that this needs are missing"):
+        changed = {**tables, "completeness": str(tmp_path / "completeness.csv")}
+        scale_performance.main(changed, STUDY, str(tmp_path / "f.csv"), [str(tmp_path / "f.svg")])
+    assert not (tmp_path / "f.csv").exists() and not (tmp_path / "f.svg").exists()
 
 
 def test_lines_differ_in_marker_and_in_lightness():
@@ -307,6 +149,11 @@ def test_parameter_counts_are_given_in_millions(count, text):
     assert names.parameters(count) == text
 
 
+def test_a_look_stays_with_its_name_where_not_all_are_shown():
+    every = style.looks(["none", "a", "b"])
+    assert style.shown_looks(["none", "a", "b"], ["b"]) == {"b": every["b"]}
+
+
 # --- The table -------------------------------------------------------------------------------------------------------
 
 
@@ -318,18 +165,28 @@ def formats(folder: Path) -> dict[str, str]:
 GOLDEN = Path(__file__).parent / "golden" / "scale_table"
 
 
+def golden_inputs(folder: Path) -> dict[str, str]:
+    """The committed results of two cells, as the workflow writes them."""
+    stored = json.loads((GOLDEN / "results.json").read_text())
+    for name, rows in stored.items():
+        table = pd.DataFrame(rows)
+        if name == "completeness":
+            table.to_csv(folder / "completeness.csv", index=False)
+        else:
+            table.to_parquet(folder / f"{name}.parquet")
+    return {path.stem: str(path) for path in folder.iterdir()}
+
+
 def test_the_table_is_byte_identical_to_the_committed_one(tmp_path):
-    tables = [pd.read_csv(GOLDEN / f"{name}.csv") for name in ("metrics", "replicates", "completeness")]
-    study: Study = {**STUDY, "tasks": {"chest5": STUDY["tasks"]["chest5"]}}
     outputs = formats(tmp_path)
-    scale_table.main(**written(tmp_path, *tables), study=study, **outputs)
+    scale_table.main(golden_inputs(tmp_path), STUDY, outputs)
     for path in map(Path, outputs.values()):
         assert path.read_bytes() == (GOLDEN / path.name).read_bytes(), f"{path.name} differs from the committed one"
 
 
-def test_the_tables_formats_agree(inputs, tmp_path):
+def test_the_tables_formats_agree(tables, tmp_path):
     outputs = formats(tmp_path)
-    scale_table.main(**inputs, study=STUDY, **outputs)
+    scale_table.main(tables, STUDY, outputs)
     csv, md, tex = map(Path, outputs.values())
     rows = pd.read_csv(csv)
     cells = [f"{row['mean']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" for _, row in rows.iterrows()]
@@ -340,9 +197,9 @@ def test_the_tables_formats_agree(inputs, tmp_path):
 
 
 def test_one_seed_has_no_spread(tmp_path):
-    paths = written(tmp_path, *invented(STUDY, COHORTS, budgets=("pct100",), seeds=(3,)))
+    few = invented.tables(tmp_path, invented.runs({"scale": invented.ARMS["scale"]}, seeds=[3]))
     outputs = formats(tmp_path)
-    scale_table.main(**paths, study=STUDY, **outputs)
+    scale_table.main(few, STUDY, outputs)
     assert pd.read_csv(outputs["csv"])["seed_sd"].isna().all()
     assert "| –" in Path(outputs["markdown"]).read_text()
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from medtransfer.errors import UserError
 from medtransfer.models import torchvision_shim
 from medtransfer.models.bit import build, skeleton
-from medtransfer.models.catalogue import BACKBONES, BIT, SMALL, find, parameter_count
+from medtransfer.models.catalogue import BACKBONES, BIT, SMALL, find, multiply_adds, parameter_count
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import load_body
 from tests.bit_reference import Arrays, google_arrays, reference_forward
@@ -138,6 +139,14 @@ def test_narrowest_norm_has_two_channels_a_group_in_small_nets_as_in_r50x1():
 def test_unknown_backbone_names_the_known():
     with pytest.raises(UserError, match=r"'r18'.*r14w16.*r152x4"):
         build("r18", classes=2, seed=0)
+
+
+@pytest.mark.parametrize(("backbone", "size"), [("r14w16", 40), ("r26w32", 63), ("r50x1", 224), ("r152x4", 480)])
+def test_multiply_adds_are_those_that_torch_counts_in_the_convolutions(backbone, size):
+    with FlopCounterMode(display=False) as counter:
+        skeleton(backbone, 1)(torch.empty(1, 3, size, size, device="meta"))
+    counted = counter.get_total_flops() // 2 - find(backbone).features  # less the classifier
+    assert multiply_adds(backbone, size) == counted
 
 
 def test_catalogue_does_not_import_torch():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +18,7 @@ from medtransfer.models.bit import build
 from medtransfer.training import checkpoint, loop
 from medtransfer.training.augment import crop_and_flip, draw, for_evaluation, normalise
 from medtransfer.training.examples import Examples, batch_indices
+from medtransfer.training.finetuning import one_per_patient
 from medtransfer.training.losses import count_terms, multiclass_loss, multilabel_loss
 from medtransfer.training.recipe import hyperrule
 
@@ -93,6 +95,51 @@ def test_a_run_killed_after_any_step_resumes_bit_identical(
     again = loop.fit(resumed, _examples(), setting, fabric)
     assert torch.equal(_weights(resumed), _weights(undisturbed))
     assert again.losses == whole.losses
+
+
+def test_looks_change_nothing_and_outlive_a_kill(
+    tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = _examples()
+    unseen, seen = build("r14w16", 3, seed=0), build("r14w16", 3, seed=0)
+    loop.fit(unseen, examples, _setting(tmp_path / "a"), fabric)
+
+    def look() -> np.ndarray:
+        return loop.predict(seen, examples, 20, 16, fabric)
+
+    setting = _setting(tmp_path / "b", checkpoint_seconds=0, looks=loop.look_steps(8, 4))
+    real, steps = loop._step, 0
+
+    def step_then_die(*arguments: Any) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 6:
+            raise _Killed
+        return real(*arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(_Killed):
+        patched.setattr(loop, "_step", step_then_die)
+        loop.fit(seen, examples, setting, fabric, look)
+    progress = loop.fit(seen, examples, setting, fabric, look)
+    assert torch.equal(_weights(seen), _weights(unseen))
+    assert sorted(progress.looks) == [0, 2, 4, 8]
+    assert not progress.looks[0].any()  # the classifier starts at zero
+    np.testing.assert_array_equal(progress.looks[8].numpy(), look())
+
+
+@pytest.mark.parametrize(("steps", "looks"), [(500, 10), (7, 3), (2, 10)])
+def test_looks_begin_at_the_start_end_at_the_last_step_and_grow_apart(steps: int, looks: int) -> None:
+    at = loop.look_steps(steps, looks)
+    assert at[0] == 0 and at[-1] == steps and len(at) <= looks + 1
+    assert list(at) == sorted(set(at)) and at[1] - at[0] <= at[-1] - at[-2]
+
+
+def test_tracked_images_are_of_one_patient_each_and_the_same_for_every_run() -> None:
+    rows = pd.DataFrame({"image_id": list("abcdefgh"), "patient_id": list("11223344")})
+    chosen = one_per_patient(rows, 3)
+    assert len(chosen) == 3 and chosen["patient_id"].is_unique
+    pd.testing.assert_frame_equal(one_per_patient(rows[::-1], 3), chosen)
+    assert len(one_per_patient(rows, 100)) == 4
 
 
 def test_a_signal_saves_and_stops(tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from medtransfer.errors import UserError
 from medtransfer.models.bit import build
-from medtransfer.models.weights import load_body, save_body
+from medtransfer.models.weights import load_body, load_network, save_body, save_network
 from tests.bit_reference import Arrays, google_arrays
 
 
@@ -163,3 +163,20 @@ def test_a_spoilt_byte_in_an_npz_is_noticed(tmp_path, npz):
     (tmp_path / "spoilt.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"spoilt\.npz: cannot be read"):
         load_body(build("r26w32", classes=2, seed=0), tmp_path / "spoilt.npz")
+
+
+def test_a_network_comes_back_with_its_classifier(tmp_path):
+    trained, other = build("r14w16", classes=3, seed=0), build("r14w16", classes=3, seed=1)
+    torch.nn.init.ones_(trained.head.fc.weight)
+    save_network(trained, tmp_path / "weights.safetensors", {"seed": 0})
+    load_network(other, tmp_path / "weights.safetensors")
+    assert all(torch.equal(other.state_dict()[name], tensor) for name, tensor in trained.state_dict().items())
+
+
+def test_a_network_for_other_labels_or_without_a_classifier_is_refused(tmp_path):
+    save_network(build("r14w16", classes=3, seed=0), tmp_path / "three.safetensors", {})
+    save_body(build("r14w16", classes=5, seed=0), tmp_path / "body.safetensors", {})
+    with pytest.raises(UserError, match=r"head.fc.weight .* expected \(5"):
+        load_network(build("r14w16", classes=5, seed=0), tmp_path / "three.safetensors")
+    with pytest.raises(UserError, match=r"head\.fc\.weight is missing"):
+        load_network(build("r14w16", classes=5, seed=0), tmp_path / "body.safetensors")

@@ -1,5 +1,6 @@
 """The whole workflow through the real Snakefile, on the smallest configuration: what it makes, and what it re-runs."""
 
+import hashlib
 import json
 import os
 import re
@@ -19,9 +20,21 @@ import yaml
 from tests.conftest import ROOT
 
 SOURCES = ("Snakefile", "rules", "workflow_scripts", "figures", "report", "config", "profiles", "tests/config")
-RUN = "chest5/r14w16/scenes-small/pretrained/pct100/seed0"
+RUN = "chest5/r14w16/scenes-small/pretrained/rule/pct100/seed0"
 TINY = "tests/config/tiny.yaml"
 PRODUCTS = ("figures", "tables", "claims")
+FIGURES = [
+    f"scale_{name}"
+    for name in (
+        "performance", "shift", "adaptation", "efficiency", "benefit", "fairness", "equity", "calibration",
+        "uncertainty", "selective", "convergence", "representation", "fits", "verdicts",
+    )
+]  # fmt: skip
+TABLES = [
+    f"scale_{name}"
+    for name in ("table", "needed", "fairness_table", "uncertainty_table", "convergence_table", "fits_table", "claims")
+]
+RUNS = 17
 
 
 def clone(folder: Path) -> Path:
@@ -77,23 +90,28 @@ def results(folder: Path) -> Path:
 
 def test_everything_is_there(finished: Path) -> None:
     made = results(finished)
-    for name in ("scale_performance.svg", "scale_performance.pdf", "scale_performance.csv", "scale_efficiency.svg"):
-        assert (made / "figures" / name).stat().st_size > 1000
-    for suffix in ("csv", "md", "tex"):
-        assert "chexpert" in (made / "tables" / f"scale_table.{suffix}").read_text().lower()
-    assert "scale_performance" in (made / "report.html").read_text()
+    for figure in FIGURES:
+        for suffix in ("svg", "pdf", "csv"):
+            assert (made / "figures" / f"{figure}.{suffix}").stat().st_size > 300, figure
+    for table in TABLES:
+        for suffix in ("csv", "md", "tex"):
+            assert (made / "tables" / f"{table}.{suffix}").stat().st_size > 300, table
+    for folder, drawn in (("figures", FIGURES), ("tables", TABLES)):
+        assert len({(made / folder / f"{name}.csv").read_bytes() for name in drawn}) == len(drawn)  # of its own script
+    report = (made / "report.html").read_text()
+    assert all(name in report for name in (*FIGURES, *TABLES))
     complete = pd.read_csv(made / "completeness.csv", keep_default_na=False)
-    assert len(complete) == 8 and (complete["status"] == "present").all()
+    assert len(complete) == RUNS and (complete["status"] == "present").all()
     assert not list(made.rglob("*.tmp")) and not list((made / "scratch").rglob("checkpoint.pt"))
 
 
 def test_every_claim_has_a_verdict_that_carries_the_note(finished: Path) -> None:
     claims = pd.read_csv(results(finished) / "claims.csv")
-    assert {"S1", "S2", "S7"} == set(claims["claim"])
-    assert set(claims["verdict"]) <= {"supported", "contradicted", "inconclusive", "not run"}
+    assert {f"S{number}" for number in range(1, 14)} == set(claims["claim"])
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "inconclusive", "not asked"}
     assert claims["note"].str.contains("Synthetic images of a test").all()
     skin = claims[claims["task"] == "skin8"]
-    assert (skin["verdict"] == "not run").all()
+    assert (skin["verdict"] == "not asked").all()
 
 
 def test_predictions_cover_validation_test_and_every_ood_cohort(finished: Path) -> None:
@@ -152,9 +170,9 @@ def _with(folder: Path, change: str) -> str:
     return changed.name
 
 
-SHOWN = {"claims", "scale_performance", "scale_efficiency", "scale_table"}
+SHOWN = {"claims", *FIGURES, *TABLES}
 MEASURED = {"metrics", "results", *SHOWN}
-TRAINED = {"finetune", *MEASURED}
+TRAINED = {"finetune", "finetune_kept", *MEASURED}
 DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
 
 
@@ -169,7 +187,11 @@ DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
         ("recipe.overrides.learning_rate=0.02", TRAINED),
         ("tasks.chest5.flip=true", TRAINED),
         ("tasks.chest5.uncertain=ones", {"subset", *TRAINED}),
-        ("upstreams.scenes-small.steps=9", {"pretrain", *TRAINED}),
+        ("upstreams.scenes-small.steps=9", {"pretrain", "upstreams", *TRAINED} - {"finetune_kept"}),
+        ("upstreams.scenes-large.steps=9", {"pretrain", "upstreams", *TRAINED}),
+        ("recipes.long.stretch=3.0", TRAINED - {"finetune_kept"}),
+        ("tracking.looks=4", TRAINED),
+        ("metrics.operating_point=0.9", MEASURED),
         ("synthetic.nih_cxr14.seed=1", {*DRAWN, "derived_cohort", "duplicates", "subset", *TRAINED}),
         ("cohorts.nih_pa.where={view: [AP]}", {"derived_cohort", "duplicates", "subset", *TRAINED}),
     ],
@@ -180,7 +202,7 @@ def test_a_change_reruns_exactly_what_depends_on_it(finished: Path, change: str,
 
 def test_a_change_of_one_upstream_leaves_the_others_alone(finished: Path) -> None:
     jobs = planned(finished, _with(finished, "upstreams.scenes-small.steps=9"))
-    assert (jobs["pretrain"], jobs["finetune"], jobs["image_store"], jobs["subset"]) == (2, 2, 0, 0)
+    assert (jobs["pretrain"], jobs["finetune"], jobs["image_store"], jobs["subset"]) == (2, 3, 0, 0)
 
 
 def test_a_raised_recipe_version_reruns_its_stage(finished: Path, tmp_path: Path) -> None:
@@ -190,13 +212,14 @@ def test_a_raised_recipe_version_reruns_its_stage(finished: Path, tmp_path: Path
     versions = fresh / "workflow_scripts" / "medtransfer" / "versions.py"
     versions.write_text(re.sub(r"^TRAINING = \d+$", "TRAINING = 999", versions.read_text(), flags=re.MULTILINE))
     jobs = planned(fresh)
-    assert (jobs["pretrain"], jobs["finetune"], jobs["image_store"], jobs["synthesise"]) == (4, 8, 0, 0)
+    trained = jobs["finetune"] + jobs["finetune_kept"]
+    assert (jobs["pretrain"], trained, jobs["image_store"], jobs["synthesise"]) == (4, RUNS, 0, 0)
 
 
 def test_nothing_of_the_demo_leaks_into_another_tier(finished: Path) -> None:
     runs = snakemake(finished, "--quiet", "host", targets=["runs"])
     assert "scenes-small" in runs and "pad_ufes" not in runs
-    assert len(pd.read_csv(results(finished) / "runs.csv")) == 8
+    assert len(pd.read_csv(results(finished) / "runs.csv")) == RUNS
     assert {path.name for path in (finished / "results").iterdir()} == {"tiny"}
 
 
@@ -218,12 +241,40 @@ def test_a_configuration_without_a_tier_is_not_completed_from_the_demo(tmp_path:
     assert status != 0 and "half.yaml: tier: this key is required" in text
 
 
-def test_an_absent_raw_folder_says_which_where_from_and_what(tmp_path: Path) -> None:
+def test_absent_raw_files_are_one_list_that_says_where_from_and_what(tmp_path: Path) -> None:
     folder = clone(tmp_path)
     status, text = run(folder, "--config", "raw_root=nowhere", config="config/small.yaml")
     assert status != 0
-    for words in ("nowhere/", "http", "should lie there"):
+    for words in ("things that tier small reads are not there", "nowhere/nih_cxr14", "nowhere/ham10000", "http"):
         assert words in text
+
+
+def test_the_paper_tier_is_planned_without_any_file_of_it(tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    jobs = planned(folder, "config/paper.yaml", targets=["all"])
+    assert jobs["finetune"] + jobs["finetune_kept"] > 2000 and jobs["read_dataset"] == 13
+    text = snakemake(folder, "--dry-run", "--quiet", "host", config="config/paper.yaml")
+    assert text.count("things that tier paper reads are not there") == 1
+    assert "raw/weights/BiT-M-R152x4.npz: weights of r152x4, in21k" in text
+
+
+def test_adaptation_goes_on_from_the_run_of_the_same_seed_with_its_classifier(finished: Path) -> None:
+    adapted = results(finished) / "runs/nih/r14w32/chest5/pretrained/rule/pct100/seed0"
+    begun = results(finished) / "runs/chest5/r14w32/scenes-large/pretrained/rule/pct100/seed0"
+    weights = json.loads((adapted / "run.json").read_text())["inputs"]["weights"]
+    assert weights == [hashlib.sha256((begun / "weights.safetensors").read_bytes()).hexdigest()]
+    first = pd.read_parquet(adapted / "validation.parquet").query("step == 0")
+    assert first.filter(like="logit_").abs().to_numpy().max() > 0
+    assert not (results(finished) / "runs" / RUN / "weights.safetensors").exists()
+
+
+def test_a_long_run_and_a_trial_differ_from_the_rule_in_what_they_say(finished: Path) -> None:
+    def deviations(run: str) -> list[str]:
+        record = json.loads((results(finished) / "runs/chest5/r14w16" / run / "run.json").read_text())
+        return [str(each) for each in record["hyperparameters"]["deviations"]]
+
+    assert deviations("none/random/long/pct100/seed0") == ["steps=10", "stretch=2.0", "batch=16", "learning_rate=0.03"]
+    assert len(deviations("scenes-large/pretrained/trial1/pct100/seed0")) == 6
 
 
 def test_every_cohort_has_a_page(finished: Path) -> None:

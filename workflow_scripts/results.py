@@ -1,11 +1,13 @@
-"""Collect the metrics of all cells into one table, and say which runs it holds."""
+"""Collect what was measured of all cells into one table of each kind, and say which runs they hold."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.parquet as pq
 
-from medtransfer.files import write_csv, write_parquet
+from medtransfer.files import atomic, write_csv
 from medtransfer.logs import step_log
 from medtransfer.runs import KEYS
 
@@ -13,30 +15,29 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(
-    runs: str,
-    cell_metrics: list[str],
-    cell_replicates: list[str],
-    metrics: str,
-    replicates: str,
-    completeness: str,
-) -> None:
-    """Write the results table, the bootstrap replicates and the completeness table.
+def main(runs: str, cells: Mapping[str, Sequence[str]], tables: Mapping[str, str], completeness: str) -> None:
+    """Write the results tables and the completeness table.
 
     Args:
         runs: The run table.
-        cell_metrics: Metrics of each cell.
-        cell_replicates: Bootstrap replicates of each cell.
-        metrics: All metrics, to write.
-        replicates: All replicates, to write.
+        cells: For each kind of table (metrics, replicates, curves, diagrams, similarity) those of all cells.
+        tables: For each kind the table to write.
         completeness: To write: the run table with a `status`, `present` or `missing`.
     """
-    table = pd.concat([pd.read_parquet(path) for path in cell_metrics], ignore_index=True)
-    write_parquet(table, metrics)
-    write_parquet(pd.concat([pd.read_parquet(path) for path in cell_replicates], ignore_index=True), replicates)
-    complete = completeness_of(pd.read_csv(runs, keep_default_na=False), table)
+    for kind, path in tables.items():
+        collect(cells[kind], path)
+    measured = pd.read_parquet(tables["metrics"], columns=list(KEYS)).drop_duplicates()
+    complete = completeness_of(pd.read_csv(runs, keep_default_na=False), measured)
     write_csv(complete, completeness)
     print(f"{(complete['status'] == 'present').sum()} of {len(complete)} runs present", file=sys.stderr)
+
+
+def collect(parts: Sequence[str], path: str) -> None:
+    """Put tables of one schema one below the other, a row group each, holding one at a time."""
+    schema = pq.read_schema(parts[0])
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part).cast(schema))
 
 
 def completeness_of(runs: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
@@ -49,11 +50,10 @@ def completeness_of(runs: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
+        kinds = ("metrics", "replicates", "curves", "diagrams", "similarity")
         main(
             snakemake.input.runs,
-            list(snakemake.input.metrics),
-            list(snakemake.input.replicates),
-            snakemake.output.metrics,
-            snakemake.output.replicates,
+            {kind: list(snakemake.input[kind]) for kind in kinds},
+            {kind: snakemake.output[kind] for kind in kinds},
             snakemake.output.completeness,
         )

@@ -30,7 +30,7 @@ def main() -> None:
         "seeds": [0, 1, 2, 3, 4],
     }
     roles = {"small": "r14w16", "large": "r26w64", "none": "none", "narrow": "upstream0", "broad": "upstream1"}
-    content["studies"] = {"scale": {"roles": roles, "grids": [grid]}}
+    content["studies"] = {"scale": {"roles": roles, "arms": {"scale": [grid]}}}
     n_runs = math.prod(len(values) for values in grid.values())
     with tempfile.TemporaryDirectory() as name:
         config = Path(name) / "bench.yaml"

@@ -25,6 +25,7 @@ def derive(name: str, definition: Cohort, cohorts: dict[str, pd.DataFrame]) -> t
     Raises:
         UserError: The definition names a column or label that no dataset has, or leaves no row.
     """
+    cohorts = {dataset: _with_unions(name, definition, table) for dataset, table in cohorts.items()}
     parts, rejected = [], []
     for dataset, table in cohorts.items():
         if len(cohorts) > 1:
@@ -43,6 +44,18 @@ def derive(name: str, definition: Cohort, cohorts: dict[str, pd.DataFrame]) -> t
     merged = merged.drop(columns=dropped).astype(dict.fromkeys(kept, "Int8"))
     check_splits(merged)
     return merged, pd.concat(rejected, ignore_index=True)
+
+
+def _with_unions(name: str, definition: Cohort, table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the labels of `any_of`: positive where one of theirs is, negative where all are."""
+    for union, labels in definition.any_of.items():
+        if strangers := [label for label in labels if label not in label_columns(table)]:
+            known = ", ".join(label_columns(table))
+            raise UserError(f"cohorts.{name}.any_of.{union}: there is no label {strangers}; there are: {known}.")
+        table = table.assign(
+            **{union: table[labels].max(axis=1, skipna=False).mask((table[labels] == 1).any(axis=1), 1)}
+        )
+    return table.astype(dict.fromkeys(definition.any_of, "Int8"))
 
 
 def _left_out(name: str, definition: Cohort, table: pd.DataFrame) -> pd.Series:

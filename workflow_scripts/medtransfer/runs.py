@@ -1,12 +1,13 @@
-"""The run table: every fine-tuning that a configuration asks for, once, with the studies that use it."""
+"""The run table: every fine-tuning that a configuration asks for, once, with the arms of studies that use it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from medtransfer.config import NO_UPSTREAM, Grid, Study
+from medtransfer.config import NO_UPSTREAM, TRIALS, Grid, Study
 
-KEYS = ("task", "backbone", "upstream", "initialisation", "budget", "seed")
+CELL = ("task", "backbone", "upstream", "initialisation", "recipe", "budget")
+KEYS = (*CELL, "seed")
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,16 @@ class Run:
     backbone: str
     upstream: str
     initialisation: str
+    recipe: str
     budget: str
     seed: int
-    studies: tuple[str, ...] = field(default=(), compare=False)
+    arms: tuple[str, ...] = field(default=(), compare=False)
+    """Who uses it, as <study>/<arm>."""
 
     @property
     def cell(self) -> str:
         """The run's folder without its seed: runs of one cell differ by chance alone."""
-        return f"{self.task}/{self.backbone}/{self.upstream}/{self.initialisation}/{self.budget}"
+        return "/".join(getattr(self, key) for key in CELL)
 
 
 def budget_name(fraction: float) -> str:
@@ -37,20 +40,32 @@ def budget_fraction(budget: str) -> float:
     return float(budget.removeprefix("pct")) / 100
 
 
-def run_table(studies: dict[str, Study]) -> list[Run]:
-    """All runs of all studies, unique, in the order of the configuration."""
+def trial_names(trials: int) -> list[str]:
+    """The recipes of a random search."""
+    return [f"trial{number}" for number in range(trials)]
+
+
+def run_table(studies: Mapping[str, Study], trials: int = 0) -> list[Run]:
+    """All runs of all studies, unique, in the order of the configuration.
+
+    Args:
+        studies: The studies, by name.
+        trials: Number of trials of the random search.
+    """
     users: dict[Run, list[str]] = {}
     for study, settings in studies.items():
-        for run in (run for grid in settings.grids for run in _combinations(grid)):
-            named = users.setdefault(run, [])
-            if study not in named:
-                named.append(study)
-    return [replace(run, studies=tuple(named)) for run, named in users.items()]
+        for arm, grids in settings.arms.items():
+            for run in (run for grid in grids for run in _combinations(grid, trials)):
+                named = users.setdefault(run, [])
+                if f"{study}/{arm}" not in named:
+                    named.append(f"{study}/{arm}")
+    return [replace(run, arms=tuple(named)) for run, named in users.items()]
 
 
-def _combinations(grid: Grid) -> Iterator[Run]:
-    for task, backbone, upstream, fraction, seed in product(
-        grid.tasks, grid.backbones, grid.upstreams, grid.fractions, grid.seeds
+def _combinations(grid: Grid, trials: int) -> Iterator[Run]:
+    recipes = [name for recipe in grid.recipes for name in (trial_names(trials) if recipe == TRIALS else [recipe])]
+    for task, backbone, upstream, recipe, fraction, seed in product(
+        grid.tasks, grid.backbones, grid.upstreams, recipes, grid.fractions, grid.seeds
     ):
         for initialisation in ["random"] if upstream == NO_UPSTREAM else grid.initialisations:
-            yield Run(task, backbone, upstream, initialisation, budget_name(fraction), seed)
+            yield Run(task, backbone, upstream, initialisation, recipe, budget_name(fraction), seed)

@@ -7,12 +7,12 @@ results change; when they do not (a comment, a name), only record the new code, 
 SYNTHETIC = 1
 IMAGE_STORE = 2
 DUPLICATES = 1
-TRAINING = 1
+TRAINING = 2
 
 CODE = {
     "SYNTHETIC": ["synthetic"],
     "IMAGE_STORE": ["imaging"],
     "DUPLICATES": [f"quality/{name}.py" for name in ("hashes", "pixels", "duplicates", "leaks")],
-    "TRAINING": ["training", "models", "cohorts.py", "subsets.py"],
+    "TRAINING": ["training", "models", "representation/activations.py", "cohorts.py", "subsets.py"],
 }
 """Folders and modules of `medtransfer` that each version stands for."""

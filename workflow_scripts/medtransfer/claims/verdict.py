@@ -1,141 +1,165 @@
 """From claims and measured runs to verdicts."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite, nan
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import ValidationError
 
-from medtransfer.claims.cells import Results, Study
-from medtransfer.claims.contrast import Cell, Effect, contrast
-from medtransfer.claims.schema import Claim, Claims, Contrast, Expectation
-from medtransfer.errors import UserError
-
-Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
+from medtransfer.claims.combine import Outcome, Property, adjusted, in_task, over_tasks, pattern
+from medtransfer.claims.contrast import Curve, Effect, contrast, share_needed
+from medtransfer.claims.data import Data, NotJudged
+from medtransfer.claims.decision import Decision, decide, otherwise
+from medtransfer.claims.measures import Compared, compared
+from medtransfer.claims.schema import Claim, Contrast
+from medtransfer.results import PRIMARY, Study
 
 ALL = "all"
-COLUMNS = ["claim", "study", "task", "cohort", "shift", "contrast", "text", "source", "metric", "effect"]
-COLUMNS += ["ci_low", "ci_high", "threshold", "expected", "n_seeds", "verdict", "note"]
+COLUMNS = ["claim", "study", "task", "contrast", "text", "source", "metric", "where", "subgroup", "cohorts", "effect"]
+COLUMNS += [
+    "ci_low",
+    "ci_high",
+    "expected",
+    "threshold_low",
+    "threshold_high",
+    "n",
+    "n_seeds",
+    "runs",
+    "p",
+    "p_adjusted",
+]
+COLUMNS += ["verdict", "note", "otherwise"]
 
 
-def read_claims(path: Path | str) -> list[Claim]:
-    """Read a claims file.
+class Judged(NamedTuple):
+    """A contrast in a task: how it came out, its row of the table, and its effect if it was measured."""
 
-    Raises:
-        UserError: The file is not YAML, or a key or value in it is not allowed; one line for each problem.
-    """
-    try:
-        return Claims.model_validate(yaml.safe_load(Path(path).read_text())).claims
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        problems = [
-            f"  {'.'.join(map(str, problem['loc'])) or 'the file'}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
-        raise UserError("\n".join([f"{path} cannot be used:", *problems])) from None
+    declared: Contrast
+    decision: Decision
+    row: dict[str, Any]
+    effect: Effect | None = None
 
 
-def judge(
-    claims: Sequence[Claim],
-    runs: pd.DataFrame,
-    metrics: pd.DataFrame,
-    replicates: pd.DataFrame,
-    *,
-    study: Study,
-    seed: int,
-) -> pd.DataFrame:
+def judge(claims: Sequence[Claim], tables: Mapping[str, str], study: Study, seed: int) -> pd.DataFrame:
     """Judge the claims of one study in each of its tasks.
 
     Args:
         claims: Of any study; those of others are passed over.
-        runs: The run table: task backbone upstream initialisation budget seed studies.
-        metrics: The results table: for each run what `medtransfer.metrics.evaluate` measured.
-        replicates: The bootstrap replicates of its means.
-        study: Name, tasks, roles, confidence and note.
+        tables: Paths of the results tables by name: completeness, metrics, replicates, curves, similarity, upstreams.
+        study: Axes, roles, confidence and note.
         seed: Seed of the draws of training seeds.
 
     Returns:
-        A row for each claim, task and contrast, as `decide` judges it; it is "not run" when any run that the study
-        asks for in one of its cells was not measured, and the note names which. n_seeds is the number in the cell that
-        has fewest. Then, with task and contrast "all", a row for each claim: the verdict of `over_tasks`, and in the
-        note that of each task (`in_task`). The study's note stands first in the note of every row.
+        For each claim and task a row for each contrast, judged by its own interval (`decision.decide`); then one with
+        contrast "all", what they say together (`combine.in_task`, or `combine.pattern`), adjusted by Holm's method
+        over all claims and tasks of the study (`combine.adjusted`). Last, with task and contrast "all", the verdict
+        over tasks (`combine.over_tasks`). `p` belongs to the verdict, or to the one that an undecided effect is nearer
+        to. n is the number of images of each run, n_seeds that of the cell that has fewest. "not asked": the study has
+        no such cells in this task; "not run": it has, and the note says which runs are missing. The study's note
+        stands first in the note of every row.
 
     Raises:
         UserError: Runs to compare were tested on different images, or with different numbers of replicates.
     """
-    results = Results.from_tables(runs, metrics, replicates, study)
+    mine = [claim for claim in claims if claim.study == study["name"]]
+    if not mine:
+        return pd.DataFrame(columns=COLUMNS)
+    data = Data.load(tables, study, {each.measure.metric for claim in mine for each in claim.contrasts})
+    places = [(claim, task) for claim in mine for task in data.tasks]
+    judged = {(claim.id, task): [_judge(each, task, data, seed) for each in claim.contrasts] for claim, task in places}
+    settled = adjusted(
+        {
+            (claim.id, task): pattern({name: _property(judged[name, task][0]) for name in claim.pattern.of})
+            if claim.pattern
+            else in_task([each.decision for each in judged[claim.id, task]], claim.holds)
+            for claim, task in places
+        },
+        1 - study["confidence"],
+    )
     rows: list[dict[str, Any]] = []
-    for claim in (claim for claim in claims if claim.study == study["name"]):
+    for claim in mine:
         place = {"claim": claim.id, "study": claim.study, "source": claim.source}
-        verdicts: dict[str, Verdict] = {}
-        for task, settings in study["tasks"].items():
-            where = {"task": task, "cohort": settings["id_cohort"], "shift": "id", "metric": settings["primary_metric"]}
-            judged = []
-            for declared in claim.contrasts:
-                cells, missing = results.cells(declared, task)
-                # By what it compares, not by the claim: a contrast that two claims share has one interval.
-                compared = f"{task}/{[term.model_dump() for term in declared.terms]}"
-                generator = np.random.default_rng([seed, *compared.encode()])
-                judged.append(_judge_contrast(declared, cells, missing, study["confidence"], generator))
-            rows += [{**place, **where, **row} for row in judged]
-            verdicts[task] = in_task([row["verdict"] for row in judged])
-        overall = {"task": ALL, "contrast": ALL, "text": claim.text, "verdict": over_tasks(list(verdicts.values()))}
-        note = "; ".join(f"{task}: {verdict}" for task, verdict in verdicts.items()) + "."
-        rows.append({**place, **overall, "note": note})
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"n_seeds": "Int64"})
-    return table.assign(note=[f"{study['note']} {note}".strip() for note in table["note"]])
+        for task in data.tasks:
+            contrasts, outcome = judged[claim.id, task], settled[claim.id, task]
+            rows += [{**place, **each.row} for each in contrasts]
+            rows.append({**place, "task": task, **_together(claim, contrasts, outcome)})
+        rows.append(
+            {**place, "task": ALL, "contrast": ALL, "text": claim.text, **_everywhere(claim, data.tasks, settled)}
+        )
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64", "n_seeds": "Int64"})
+    text = table[["note", "otherwise"]].fillna("")
+    return table.assign(note=[f"{study['note']} {note}".strip() for note in text["note"]], otherwise=text["otherwise"])
 
 
-def decide(effect: Effect, expected: Expectation) -> Verdict:
-    """Supported or contradicted when the interval lies wholly on the expected or the other side of the threshold.
-
-    Inconclusive when it holds the threshold, or when there is no interval.
-    """
-    above, below = effect.low > expected.threshold, effect.high < expected.threshold
-    agrees, disagrees = (above, below) if expected.side == "greater" else (below, above)
-    return "supported" if agrees else "contradicted" if disagrees else "inconclusive"
-
-
-def in_task(contrasts: Sequence[Verdict]) -> Verdict:
-    """Of a claim's contrasts in one task: contradicted if any is, else not run if any is, supported if all are."""
-    for verdict in ("contradicted", "not run"):
-        if verdict in contrasts:
-            return verdict
-    return "supported" if set(contrasts) == {"supported"} else "inconclusive"
-
-
-def over_tasks(tasks: Sequence[Verdict]) -> Verdict:
-    """Of a claim in all tasks: their common verdict; contradicted if it is in one and supported in none.
-
-    Everything else, such as tasks that disagree or of which some were not run, is inconclusive.
-    """
-    if len(set(tasks)) == 1:
-        return tasks[0]
-    return "contradicted" if "contradicted" in tasks and "supported" not in tasks else "inconclusive"
-
-
-def _judge_contrast(
-    declared: Contrast, cells: list[Cell], missing: list[str], confidence: float, generator: np.random.Generator
-) -> dict[str, Any]:
-    side, threshold = declared.expect.side, declared.expect.threshold
-    row = {"contrast": declared.name, "text": declared.text, "expected": side, "threshold": threshold}
-    if missing:
-        return {**row, "verdict": "not run", "note": f"Missing: {', '.join(missing)}."}
-    effect = contrast(cells, confidence, generator)
-    seeds = min(len(cell.values) for cell in cells)
-    measured = {"effect": effect.size, "ci_low": effect.low, "ci_high": effect.high, "n_seeds": seeds}
-    return {**row, **measured, "verdict": decide(effect, declared.expect), "note": _caution(effect, seeds)}
+def _judge(declared: Contrast, task: str, data: Data, seed: int) -> Judged:
+    measure = declared.measure
+    low, high = declared.expect.bounds
+    row: dict[str, Any] = {
+        "task": task,
+        "contrast": declared.name,
+        "text": declared.text,
+        "metric": data.results.study["tasks"][task]["primary_metric"] if measure.metric == PRIMARY else measure.metric,
+        "where": measure.where,
+        "subgroup": measure.subgroup,
+        "expected": declared.expect.kind,
+        "threshold_low": low if isfinite(low) else nan,
+        "threshold_high": high if isfinite(high) else nan,
+    }
+    # By what it compares, not by the claim: a contrast that two claims share has one interval.
+    what = f"{task}/{measure}/{declared.terms}"
+    generator = np.random.default_rng([seed, *what.encode()])
+    try:
+        cells = compared(declared, task, data, generator)
+    except NotJudged as absent:
+        row |= {"verdict": absent.verdict, "note": str(absent)}
+        return Judged(declared, Decision(absent.verdict, 1.0, 1.0), row)
+    confidence = data.results.study["confidence"]
+    if isinstance(cells.cells, Curve):
+        effect = share_needed(cells.cells, confidence)
+    else:
+        effect = contrast(cells.cells, confidence, generator)
+    decision = decide(effect, declared.expect)
+    measured = {"cohorts": cells.cohorts, "n": cells.n, "n_seeds": cells.seeds, "runs": cells.runs}
+    measured |= {"effect": effect.size, "ci_low": effect.low, "ci_high": effect.high}
+    decided = {"verdict": decision.verdict, "p": decision.p, "note": _caution(effect, cells)}
+    sentence = otherwise(effect, declared.expect, decision.verdict)
+    return Judged(declared, decision, {**row, **measured, **decided, "otherwise": sentence}, effect)
 
 
-def _caution(effect: Effect, seeds: int) -> str:
+def _caution(effect: Effect, cells: Compared) -> str:
+    notes = [cells.note]
     if np.isnan(effect.size):
-        return "The metric is undefined in a run that is compared."
-    if np.isnan(effect.low):
-        return "No interval: the metric is undefined in most draws of patients."
-    if seeds == 1:
-        return "One training seed in a cell: the interval leaves the chance of training out."
-    return ""
+        notes.append("The measure is undefined in a run that is compared.")
+    elif np.isnan(effect.low):
+        notes.append("No interval: the measure is undefined in most draws of patients.")
+    if cells.seeds == 1:
+        notes.append("One training seed in a cell: the interval leaves the chance of training out.")
+    return " ".join(filter(None, notes))
+
+
+def _property(judged: Judged) -> Property:
+    return Property(judged.declared, judged.effect, judged.decision.verdict)
+
+
+def _together(claim: Claim, contrasts: Sequence[Judged], outcome: Outcome) -> dict[str, Any]:
+    """The row of a claim in a task; its contrasts say what would have changed it, unless the adjustment does."""
+    row = {"contrast": ALL, "text": claim.text, **asdict(outcome)}
+    deciding = [each for each in contrasts if each.decision.verdict == outcome.verdict and each.row.get("otherwise")]
+    sentences = [f"{each.declared.name}: {each.row['otherwise']}" for each in deciding]
+    return {**row, "otherwise": outcome.otherwise or " ".join(sentences)}
+
+
+def _everywhere(claim: Claim, tasks: Sequence[str], settled: Mapping[tuple[str, str], Outcome]) -> dict[str, Any]:
+    """The row of a claim over tasks."""
+    verdicts = {task: settled[claim.id, task].verdict for task in tasks}
+    verdict = over_tasks(list(verdicts.values()))
+    lacking = [task for task, each in verdicts.items() if each not in ("supported", "not asked")]
+    sentence = {
+        "supported": "Inconclusive had it not been so in one of these tasks.",
+        "contradicted": "Inconclusive had it been supported in one of these tasks.",
+        "inconclusive": f"Supported had it been so in {', '.join(lacking)}.",
+    }.get(verdict, "")
+    note = "; ".join(f"{task}: {each}" for task, each in verdicts.items()) + "."
+    return {"verdict": verdict, "note": note, "otherwise": sentence}

@@ -4,37 +4,48 @@ One file in `config/` holds one tier. `load` turns it into a `Config` or raises 
 key, value and what is allowed. This package is imported while the Snakefile is parsed, hence without torch.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from medtransfer.config.base import Name, Section
 from medtransfer.config.data import Cohort, Dataset, Decoding, Resolution, Synthetic, Task
+from medtransfer.config.names import NO_UPSTREAM, RULE, TRIALS
+from medtransfer.config.references import problems
 from medtransfer.config.studies import Grid, Metrics, Study
-from medtransfer.config.training import Overrides, PretrainedHere, Recipe, Released, Training
-from medtransfer.datasets import known_datasets
+from medtransfer.config.training import (
+    Finetuned,
+    Overrides,
+    PretrainedHere,
+    Recipe,
+    Released,
+    Search,
+    Tracking,
+    Training,
+)
 from medtransfer.errors import UserError
-from medtransfer.models.catalogue import BACKBONES
 
 __all__ = [
     "NO_UPSTREAM",
+    "RULE",
+    "TRIALS",
     "Cohort",
     "Config",
     "Dataset",
+    "Finetuned",
     "Grid",
     "Overrides",
     "PretrainedHere",
     "Recipe",
     "Released",
     "Resolution",
+    "Search",
     "Study",
     "Task",
+    "Tracking",
     "load",
     "schema",
 ]
-
-NO_UPSTREAM = "none"
 
 
 class Config(Section):
@@ -58,10 +69,16 @@ class Config(Section):
     """How raw images become image stores."""
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     """What can be predicted, by name."""
-    upstreams: dict[Name, Annotated[PretrainedHere | Released, Field(discriminator="source")]] = {}
+    upstreams: dict[Name, Annotated[PretrainedHere | Released | Finetuned, Field(discriminator="source")]] = {}
     """What networks can be pre-trained on, by name."""
     recipe: Recipe = Recipe()
-    """The HyperRule and the deviations from it."""
+    """The HyperRule and the deviations from it: the recipe `rule`."""
+    recipes: dict[Name, Overrides] = {}
+    """Other recipes, by name: what they do otherwise than `recipe`."""
+    search: Search | None = None
+    """Trials of a random search, named in grids as `trials`."""
+    tracking: Tracking = Tracking()
+    """What is recorded of a network while it is fine-tuned."""
     training: Training = Training()
     """Devices, number format, threads and memory of training."""
     metrics: Metrics = Metrics()
@@ -71,66 +88,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def references_exist(self) -> "Config":
-        upstreams = [NO_UPSTREAM, *self.upstreams]
-        datasets = [*known_datasets(), *(name for name, dataset in self.datasets.items() if dataset.reader)]
-        cohorts = [*datasets, *self.cohorts]
-        problems = _unknown("synthetic", self.synthetic, known_datasets(), "dataset")
-        problems += _unknown("datasets", self.datasets, datasets, "dataset (one of your own names its `reader`)")
-        for name, dataset in self.datasets.items():
-            problems += _unknown(f"datasets.{name}.reader", [dataset.reader or name], known_datasets(), "reader")
-        for name, cohort in self.cohorts.items():
-            problems += _unknown(f"cohorts.{name}.of", cohort.of, datasets, "dataset")
-            if name in datasets:
-                problems.append(f"cohorts.{name}: this is the name of a dataset already")
-        if NO_UPSTREAM in self.upstreams:
-            problems.append(f"upstreams.{NO_UPSTREAM}: this name stands for random weights and cannot be defined")
-        for name, task in self.tasks.items():
-            problems += _unknown(f"tasks.{name}.id_cohort", [task.id_cohort], cohorts, "dataset or cohort")
-            problems += _unknown(f"tasks.{name}.ood_cohorts", task.ood_cohorts, cohorts, "dataset or cohort")
-            if task.id_cohort in task.ood_cohorts:
-                problems.append(f"tasks.{name}.ood_cohorts: {task.id_cohort!r} is the in-distribution cohort already")
-        for name, upstream in self.upstreams.items():
-            if isinstance(upstream, PretrainedHere):
-                problems += _unknown(f"upstreams.{name}.dataset", [upstream.dataset], datasets, "dataset")
-            else:
-                problems += _unknown(f"upstreams.{name}.weights", upstream.weights, BACKBONES, "backbone")
-        for name, study in self.studies.items():
-            for number, grid in enumerate(study.grids):
-                where = f"studies.{name}.grids.{number}"
-                problems += _unknown(f"{where}.tasks", grid.tasks, self.tasks, "task")
-                problems += _unknown(f"{where}.backbones", grid.backbones, BACKBONES, "backbone")
-                problems += _unknown(f"{where}.upstreams", grid.upstreams, upstreams, "upstream")
-                problems += self._lacking_weights(f"{where}.upstreams", grid)
-            for role, value in study.roles.items():
-                known: Iterable[str] = BACKBONES if role in ("small", "large") else upstreams
-                kind = "backbone" if role in ("small", "large") else "upstream"
-                problems += _unknown(f"studies.{name}.roles.{role}", [value], known, kind)
-        if problems:
-            raise ValueError("\n".join(problems))
+        if found := problems(self):
+            raise ValueError("\n".join(found))
         return self
 
     def sources(self, cohort: str) -> list[str]:
         """The datasets that a cohort is made of: those that its definition names, or the dataset of its name."""
         return self.cohorts[cohort].of if cohort in self.cohorts else [cohort]
-
-    def _lacking_weights(self, where: str, grid: Grid) -> list[str]:
-        released = {name: self.upstreams[name] for name in grid.upstreams if name in self.upstreams}
-        return [
-            f"{where}: {name!r} has no weights for backbone {backbone!r}; it has: {', '.join(upstream.weights)}"
-            for name, upstream in released.items()
-            if isinstance(upstream, Released)
-            for backbone in grid.backbones
-            if backbone not in upstream.weights
-        ]
-
-
-def _unknown(key: str, values: Iterable[str], known: Iterable[str], kind: str) -> list[str]:
-    allowed = list(known)
-    return [
-        f"{key}: {value!r} is not a known {kind}; allowed: {', '.join(allowed)}"
-        for value in values
-        if value not in allowed
-    ]
 
 
 def load(content: dict[str, Any], source: str) -> Config:

@@ -45,6 +45,8 @@ class Cohort(Section):
     """Columns and the values that its rows may have there; other rows are listed as rejected."""
     labels: Literal["shared"] | list[str] | None = None
     """Labels it has: those that all of its datasets have (`shared`), the named ones, or any that one of them has."""
+    any_of: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    """Labels to add, by name, each with those it stands for: positive where any of them is, negative where all are."""
     no_finding: Literal["as_read", "clears_findings", "clears_all"] = "as_read"
     """What No Finding = 1 says of the other labels: what the dataset says; all negative but support devices; all
     negative, as Cherti & Jitsev's code has it. In the latter two it is no label itself any more."""
@@ -94,6 +96,8 @@ class Task(Section):
     """Image sizes; null takes the HyperRule's."""
     subgroups: dict[str, list[float] | None] = {}
     """Cohort columns to report by: null for their own categories, or the bin edges of a number."""
+    intersections: list[Annotated[list[str], Field(min_length=2)]] = []
+    """Sets of those columns to report by together."""
 
     @model_validator(mode="after")
     def labels_agree(self) -> "Task":
@@ -103,6 +107,8 @@ class Task(Section):
             raise ValueError("a multiclass task needs at least two labels")
         if strangers := set(self.uncertain_overrides) - set(self.labels):
             raise ValueError(f"uncertain_overrides names {sorted(strangers)}, which are not among the labels")
+        if strangers := {column for columns in self.intersections for column in columns} - set(self.subgroups):
+            raise ValueError(f"intersections names {sorted(strangers)}, which are not among the subgroups")
         return self
 
 

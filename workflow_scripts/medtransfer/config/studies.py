@@ -6,6 +6,9 @@ from pydantic import Field
 
 from medtransfer.config.base import Count, Fraction, Name, Section
 
+Initialisation = Annotated[str, Field(pattern=r"^(pretrained|prefix[1-5])$")]
+Arm = Literal["scale", "efficiency", "adaptation", "schedule", "depth", "search", "sensitivity"]
+
 
 class Metrics(Section):
     """How metrics and their intervals are computed."""
@@ -16,6 +19,11 @@ class Metrics(Section):
     """Coverage of the intervals."""
     min_group: Count = 20
     """Sub-groups of fewer images are listed with their size, their metrics suppressed."""
+    operating_point: Literal["youden"] | Fraction = "youden"
+    """Where decisions are taken, chosen on in-distribution validation images for each label: at the largest Youden's J,
+    or at the threshold that reaches this sensitivity."""
+    bins: Annotated[int, Field(ge=2)] = 15
+    """Bins of equal numbers of images for calibration errors and reliability diagrams."""
     seed: int = 0
     """Seed of the bootstrap."""
 
@@ -29,8 +37,11 @@ class Grid(Section):
     """Names of the catalogue in `medtransfer/models/catalogue.py`."""
     upstreams: Annotated[list[Name], Field(min_length=1)]
     """Names from `upstreams`, or `none` for random weights."""
-    initialisations: Annotated[list[Literal["pretrained"]], Field(min_length=1)] = ["pretrained"]
-    """How weights start from the upstream; `none` always means `random`."""
+    initialisations: Annotated[list[Initialisation], Field(min_length=1)] = ["pretrained"]
+    """How weights start from the upstream: all of them, or those of the first blocks (`prefix2`: stem and first
+    stage), the rest random; `none` always means `random`."""
+    recipes: Annotated[list[Name], Field(min_length=1)] = ["rule"]
+    """How the runs are trained: `rule`, names from `recipes`, or `trials` for all trials of `search`."""
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
     """Shares of the training patients."""
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
@@ -40,7 +51,12 @@ class Grid(Section):
 class Study(Section):
     """A set of runs with the roles that its claims speak of."""
 
-    grids: Annotated[list[Grid], Field(min_length=1)]
-    """The study's runs are all that these grids ask for."""
+    arms: dict[Arm, Annotated[list[Grid], Field(min_length=1)]]
+    """What the runs are for; a run may belong to several arms. `scale`: networks by upstreams. `efficiency`: those with
+    fewer patients. `adaptation`: networks that know the task from another hospital. `schedule`: longer training.
+    `depth`: parts of the upstream's weights. `search`: random search beside the rule. `sensitivity`: the task's
+    decisions taken otherwise."""
+    variants: dict[Name, list[Name]] = {}
+    """For each task those in which a decision is taken otherwise (arm `sensitivity`)."""
     roles: dict[Literal["small", "large", "none", "narrow", "broad"], str]
     """Which backbones are `small` and `large`, which upstreams `none`, `narrow` and `broad`, in `claims.yaml`."""

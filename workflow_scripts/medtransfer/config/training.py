@@ -40,6 +40,23 @@ class Released(Section):
     """For each backbone the path of its .npz (Google's BiT layout) or .safetensors (timm's names)."""
     home: str
     """Where those files are published."""
+    images: Count
+    """Images they were trained on."""
+    epochs: Positive
+    """How often each was seen."""
+    crop: Count
+    """Their side in pixels as the network saw them."""
+
+
+class Finetuned(Section):
+    """An upstream whose weights, classifier included, are those of this workflow's own fine-tunings on another task."""
+
+    source: Literal["finetuned"]
+    """`finetuned`: by the rule, with all patients; each seed goes on from the run of the same seed."""
+    task: Name
+    """The task they were fine-tuned on; its labels are those of the task to come."""
+    upstream: Name
+    """What they had been pre-trained on."""
 
 
 class Overrides(Section):
@@ -47,12 +64,16 @@ class Overrides(Section):
 
     steps: Count | None = None
     """Optimiser steps; the learning-rate schedule is stretched to them."""
+    stretch: Positive | None = None
+    """Factor by which the schedule is longer."""
     batch: Count | None = None
     """Images per step (rule: 512)."""
     learning_rate: Positive | None = None
     """Base learning rate (rule: 0.003)."""
     mixup: Annotated[float, Field(ge=0)] | None = None
     """Alpha of mixup's Beta distribution, 0 for none (rule: 0.1 from 20,000 images on)."""
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    """Weight decay (rule: 0)."""
 
 
 class Recipe(Section):
@@ -62,6 +83,35 @@ class Recipe(Section):
     """The BiT-HyperRule as the released code has it, or as the paper describes it."""
     overrides: Overrides = Overrides()
     """Named deviations from the rule."""
+
+
+class Search(Section):
+    """Random search: trials that deviate from the recipe by values drawn from these, after BiT's heavy search
+    (Kolesnikov et al. 2020, section 3.3)."""
+
+    trials: Count
+    """Number of trials, named `trial0`, `trial1`, ..."""
+    learning_rate: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.0001, 0.1]
+    """Ends of a log-uniform distribution."""
+    stretch: Annotated[list[Positive], Field(min_length=1)] = [1.0]
+    """Factors of the schedule's length."""
+    weight_decay: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [1e-6, 0.1]
+    """Ends of a log-uniform distribution."""
+    mixup: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = [0.0, 0.05, 0.1, 0.2, 0.4]
+    """Alphas to choose from."""
+    seed: int = 0
+    """Seed of the draws."""
+
+
+class Tracking(Section):
+    """What is recorded of a network while it is fine-tuned, on in-distribution validation images, one per patient."""
+
+    images: Count = 1000
+    """At most so many are predicted at each look."""
+    looks: Count = 10
+    """Looks after the one at the start; early ones are closer together."""
+    similarity_images: Annotated[int, Field(ge=4)] = 128
+    """At most so many are compared with one another, in each block, before and after fine-tuning."""
 
 
 class Training(Section):

@@ -15,7 +15,8 @@ def accuracy(correct: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def recalls(correct: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted share of right decisions in each class: float64 [k, B], 0 to 1, NaN where a class has no weight.
 
-    members [k, n] of bool says which images belong to which class; the rest is as for `accuracy`. The mean over classes
+    members [k, n] of bool says which images belong to which class; correct is [n] or, where each class has decisions of
+    its own, [k, n]; the rest is as for `accuracy`. The mean over classes
     is the balanced accuracy, `sklearn.metrics.balanced_accuracy_score(..., sample_weight=...)`.
     """
     # float32 takes the fast matrix product and is exact for counts that sum to less than 2^24.

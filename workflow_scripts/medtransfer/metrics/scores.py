@@ -1,13 +1,11 @@
 """The four metrics of every label, from logits and targets, under many weightings at once."""
 
-from typing import Literal
-
 import numpy as np
 
 from medtransfer.metrics.accuracy import accuracy, recalls
+from medtransfer.metrics.probabilities import Kind, probabilities
 from medtransfer.metrics.ranking import auc, average_precision
 
-Kind = Literal["multilabel", "multiclass"]
 Scores = dict[str, np.ndarray]
 
 METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy")
@@ -44,7 +42,7 @@ def scores(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray, kind: K
     `accuracy`, which no single class has, is the same in every row.
     """
     measured = {metric: np.full((targets.shape[1], len(weights)), np.nan) for metric in METRICS}
-    likelihood = _softmax(logits) if kind == "multiclass" else logits
+    likelihood = probabilities(logits, kind) if kind == "multiclass" else logits
     labels = np.flatnonzero(two_sided(targets))
     by_image = weights.T
     for label in labels:
@@ -62,8 +60,3 @@ def scores(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray, kind: K
         measured["accuracy"][labels] = accuracy(correct, by_image[known].T)
         measured["balanced_accuracy"][labels] = recalls(correct, targets[known].T[labels] == 1, by_image[known].T)
     return measured
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)

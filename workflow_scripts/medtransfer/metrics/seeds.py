@@ -15,6 +15,10 @@ def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
     each of them the seeds are drawn anew as well. A mean of k values that are drawn from k varies too little by the
     factor (k - 1) / k; the deviations between seeds are therefore stretched by sqrt(k / (k - 1)) (Davison & Hinkley
     1997, Bootstrap Methods and their Application, section 2.3). One seed is taken as it is.
+
+    Few seeds hardly show how much seeds differ. In simulations (`tests/test_coverage.py`), with a standard deviation
+    over seeds of half, once and twice the standard error of one run, 95 % intervals cover 96, 94 and 89 % with two
+    seeds, 96, 95 and 92 % with three and 95, 95 and 93 % with five; where seeds are all that varies, 61, 80 and 88 %.
     """
     seeds, means = len(values), values.mean(axis=0)
     if seeds == 1:

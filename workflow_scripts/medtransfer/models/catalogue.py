@@ -91,3 +91,18 @@ def parameter_count(backbone: str, classes: int = 0) -> int:
             incoming = channels
     head = net.features * classes + classes
     return count + 2 * net.features + head
+
+
+def multiply_adds(backbone: str, size: int) -> int:
+    """Multiply-adds of the convolutions in one forward pass of an image of size x size pixels."""
+    net = find(backbone)
+    side = -(-size // 2)
+    count = 3 * 7 * 7 * net.stem * side**2
+    side, incoming = -(-side // 2), net.stem
+    for stage, (units, channels, bottleneck) in enumerate(zip(net.units, net.channels, net.bottlenecks, strict=True)):
+        for unit in range(units):
+            before, side = side, -(-side // 2) if stage and not unit else side
+            count += incoming * bottleneck * before**2 + (3 * 3 * bottleneck**2 + bottleneck * channels) * side**2
+            count += 0 if unit else incoming * channels * side**2  # the projection
+            incoming = channels
+    return count

@@ -1,4 +1,4 @@
-"""Weights of an upstream, to and from files. The classifier is left out: it belongs to the upstream's labels."""
+"""Weights to and from files: of an upstream without the classifier, which belongs to its labels, or of a network."""
 
 import json
 import re
@@ -17,6 +17,8 @@ from medtransfer.errors import UserError
 from medtransfer.files import atomic
 
 HEAD = "head."
+# How the tensors of each block begin: the stem, and the four stages with the last norm in the fourth.
+BLOCKS = (("stem.",), ("stages.0.",), ("stages.1.",), ("stages.2.",), ("stages.3.", "norm."))
 
 # Google's names in the published .npz files, outside and inside the residual units, and timm's for the same tensors.
 OUTER = {
@@ -45,15 +47,38 @@ def save_body(model: torch.nn.Module, path: Path | str, metadata: dict[str, Any]
         path: File to write.
         metadata: Where the weights come from, as plain JSON content; it stands in the file's header.
     """
-    body = {name: tensor.detach().cpu().contiguous() for name, tensor in _body(model).items()}
+    _save(_body(model), path, metadata)
+
+
+def save_network(model: torch.nn.Module, path: Path | str, metadata: dict[str, Any]) -> None:
+    """Write all weights, the classifier's too, as `save_body` writes the others."""
+    _save(model.state_dict(), path, metadata)
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path | str, metadata: dict[str, Any]) -> None:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One entry, since safetensors writes several in an order that changes from call to call.
     header = {"medtransfer": json.dumps(metadata, sort_keys=True)}
     with atomic(path) as temporary:
-        save_file(body, temporary, metadata=header)
+        save_file(tensors, temporary, metadata=header)
 
 
-def load_body(model: torch.nn.Module, path: Path | str) -> None:
+def block(name: str) -> int:
+    """The block that a tensor of the body belongs to, by timm's name: 1 is the stem, 2 to 5 are the four stages.
+
+    The last norm belongs to block 5. Raises ValueError for a tensor of no block, such as the classifier's.
+    """
+    for number, beginnings in enumerate(BLOCKS, start=1):
+        if name.startswith(beginnings):
+            return number
+    raise ValueError(f"{name} belongs to no block")
+
+
+def load_body(model: torch.nn.Module, path: Path | str, prefix: int | None = None) -> None:
     """Fill everything but the classifier from an upstream's file, in place; the classifier stays as it is.
+
+    With a `prefix` the later blocks stay as they are, too. This is the weight transfusion of Raghu et al. 2019 (arXiv
+    1902.07208, for other networks); the unit, a block of the BiT family, is ours.
 
     Read are .safetensors files with timm's names, whether `save_body` or timm wrote them, and the .npz files that
     Google published (Kolesnikov et al. 2020). A classifier in the file is left out; every other tensor must be in its
@@ -61,15 +86,36 @@ def load_body(model: torch.nn.Module, path: Path | str) -> None:
 
     Args:
         model: Network of the backbone that the file is for, with any number of classes.
-        path: File to read.
+        path: File to read; it is checked whole, also where only a part is taken.
+        prefix: How many blocks to take from the file, 1 (the stem alone) to 5; None takes all. `block` numbers them.
 
     Raises:
-        UserError: The file is absent, unreadable or of another kind, a tensor is missing, unexpected, of another shape
-            or not finite. The model is then unchanged.
+        UserError: There is no such prefix, the file is absent, unreadable or of another kind, a tensor is missing,
+            unexpected, of another shape or not finite. The model is then unchanged.
     """
-    path = Path(path)
-    expected = _body(model)
-    found = {name: tensor for name, tensor in _read(path).items() if not name.startswith(HEAD)}
+    if prefix is not None and not 1 <= prefix <= len(BLOCKS):
+        raise UserError(
+            f"A prefix of {prefix} blocks cannot be taken from an upstream: name 1 (the stem) to {len(BLOCKS)} (stem "
+            "and four stages); a network that takes none has the upstream none."
+        )
+    found = {name: tensor for name, tensor in _read(Path(path)).items() if not name.startswith(HEAD)}
+    _check(found, _body(model), path)
+    taken = {name: tensor for name, tensor in found.items() if prefix is None or block(name) <= prefix}
+    model.load_state_dict(taken, strict=False)
+
+
+def load_network(model: torch.nn.Module, path: Path | str) -> None:
+    """Fill a network from a file of `save_network`, in place, the classifier too: it must be for the same labels.
+
+    Raises:
+        UserError: As `load_body` does. The model is then unchanged.
+    """
+    found = _read(Path(path))
+    _check(found, model.state_dict(), path)
+    model.load_state_dict(found)
+
+
+def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path | str) -> None:
     problems = [f"{name} is missing, expected {_shape(expected[name])}" for name in expected if name not in found]
     for name, tensor in found.items():
         if name not in expected:
@@ -84,7 +130,6 @@ def load_body(model: torch.nn.Module, path: Path | str) -> None:
             f"{path}: not the weights of this backbone. Name a file made for it, or fetch the file again.\n  "
             + "\n  ".join(listed)
         )
-    model.load_state_dict(found, strict=False)
 
 
 def _body(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -125,6 +170,6 @@ def _timm_name(key: str) -> str:
     # Some published files number the layers of a kind: standardized_conv2d_12.
     known = re.sub(r"/standardized_conv2d_\d+/", "/standardized_conv2d/", key).removeprefix("resnet/")
     if unit := re.fullmatch(r"block(\d)/unit(\d\d)/(.+)", known):
-        stage, block, tensor = int(unit[1]) - 1, int(unit[2]) - 1, INNER.get(unit[3])
-        return f"stages.{stage}.blocks.{block}.{tensor}" if tensor else key
+        stage, number, tensor = int(unit[1]) - 1, int(unit[2]) - 1, INNER.get(unit[3])
+        return f"stages.{stage}.blocks.{number}.{tensor}" if tensor else key
     return OUTER.get(known, key)

@@ -1,19 +1,36 @@
 """How things are called in figures and tables."""
 
 from medtransfer.config import NO_UPSTREAM
-from medtransfer.plotting.numbers import Study
+from medtransfer.metrics import calibration
+from medtransfer.metrics.evaluate import SCALED
+from medtransfer.results import Study
 
 METRICS = {
     "auc": "AUC",
     "average_precision": "average precision",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "underdiagnosis": "under-diagnosis rate",
+    "equalised_odds": "equalised odds difference",
+    "ece": "ECE",
+    "ece_debiased": "debiased ECE",
+    "brier": "Brier score",
+    "brier_reliability": "Brier reliability",
+    "brier_resolution": "Brier resolution",
+    "brier_uncertainty": "Brier uncertainty",
+    "nll": "negative log-likelihood (nats)",
+    "aurc": "AURC",
+    "temperature": "temperature",
+    "threshold": "threshold",
 }
+METRICS |= {f"{metric}{SCALED}": f"{METRICS[metric]}, scaled" for metric in calibration.METRICS}
 
 
 def title(name: str, study: Study) -> str:
     """The title of a cohort or upstream: the study's if it gives one, else the name itself."""
-    known = {NO_UPSTREAM: "nothing (random weights)", **study.get("titles", {})}
+    known = {NO_UPSTREAM: "nothing (random weights)", **study["titles"]}
     return known.get(name, name)
 
 

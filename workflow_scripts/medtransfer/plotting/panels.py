@@ -2,6 +2,7 @@
 
 import textwrap
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,10 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from medtransfer.plotting import names
-from medtransfer.plotting.numbers import ALL_SEEDS, Study
+from medtransfer.plotting.numbers import ALL_SEEDS
 from medtransfer.plotting.style import LOOKS, MM, PAGE_WIDTH, Look
+from medtransfer.results import Study
 
-HEAD, FOOT = 6.0, 8.0  # mm, for the legend and the small print
+HEAD, FOOT = 6.0, 10.0  # mm, for the legend and the small print
 
 
 def page(height: float) -> Figure:
@@ -36,15 +38,16 @@ def line(axes: Axes, x: pd.Series, numbers: pd.DataFrame, look: Look) -> None:
     mean = numbers["seed"] == ALL_SEEDS
     means, runs = numbers[mean], numbers[~mean]
     beside = axes.transData + ScaledTranslation(-4 / 72, 0, axes.figure.dpi_scale_trans)
+    # Points that are shifted by a transform do not count for the limits by themselves.
+    axes.update_datalim(np.column_stack([x[~mean], runs["value"]]))
     axes.scatter(x[~mean], runs["value"], s=2.5, color=look.colour, alpha=0.7, linewidths=0, transform=beside)
     axes.vlines(x[mean], means["ci_low"], means["ci_high"], color=look.colour, linewidth=0.9)
     axes.plot(x[mean], means["value"], color=look.colour, marker=look.marker, markeredgecolor="white", mew=0.3)
 
 
 def few_ticks(axes: Axes) -> None:
-    """At most five ticks on the y axis, with the same number of digits in every panel."""
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter("{x:.2f}")
+    """At most five ticks on the y axis, at round numbers."""
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
 
 
 def legend(figure: Figure, looks: dict[str, Look], study: Study) -> None:
@@ -60,5 +63,5 @@ def legend(figure: Figure, looks: dict[str, Look], study: Study) -> None:
 def small_print(figure: Figure, explanation: str, study: Study) -> None:
     """How to read the figure, and below it what its numbers cannot tell."""
     lines = [f"{names.method(study['confidence'])} Small points: single seeds. {explanation}", study["note"]]
-    wrapped = [line for text in lines for line in textwrap.wrap(text, 165, break_on_hyphens=False)]
+    wrapped = [line for text in lines for line in textwrap.wrap(text, 158, break_on_hyphens=False)]
     figure.text(0.01, 0.005, "\n".join(wrapped), fontsize=6, color="0.3", va="bottom")

@@ -1,12 +1,13 @@
 """The one style of all figures: sizes, fonts, palette, and how a figure becomes files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib.figure import Figure, FigureBase, SubFigure
 
 from medtransfer.errors import UserError
 from medtransfer.files import atomic
@@ -67,6 +68,11 @@ LOOKS = (
 )
 
 
+def shown_looks(names: Iterable[str], shown: Iterable[str]) -> dict[str, Look]:
+    """The looks that `looks` gives to all of a study's names, of those names alone that a figure shows."""
+    return {name: look for name, look in looks(names).items() if name in set(shown)}
+
+
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each name, in order.
 
@@ -84,7 +90,27 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 def save(figure: Figure, *paths: Path | str) -> None:
     """Write a figure to each path, in the format of its suffix, atomically and byte-identical in every run."""
+    with mpl.rc_context(STYLE):
+        _settle(figure)
     for path in paths:
         dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix, {})
         with mpl.rc_context(STYLE), atomic(path) as temporary:
             figure.savefig(temporary, metadata=dateless)
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout, rounded: where there are many panels the solver's last digits differ from run to run."""
+    figure.set_dpi(72)  # that of vector formats: text is as wide as it will be
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in _subfigures(figure):
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), 5))
+    for panel in figure.axes:
+        left, bottom, width, height = panel.get_position().bounds
+        panel.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))
+
+
+def _subfigures(figure: FigureBase) -> Iterator[SubFigure]:
+    for part in figure.subfigs:
+        yield part
+        yield from _subfigures(part)

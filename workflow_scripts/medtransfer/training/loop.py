@@ -7,6 +7,7 @@ GroupNorm has no batch statistics, so a batch may be computed in micro-batches w
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ class Setting:
     checkpoint: Path
     checkpoint_seconds: float
     identity: str
+    looks: tuple[int, ...] = ()
+    """After how many steps the network is looked at."""
 
 
 @dataclass
@@ -48,11 +51,28 @@ class Progress:
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
+    looks: dict[int, torch.Tensor] = field(default_factory=dict)
+    """What each look saw."""
     data_seconds: float = 0.0
     step_seconds: float = 0.0
+    look_seconds: float = 0.0
 
 
-def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fabric) -> Progress:
+def look_steps(steps: int, looks: int) -> tuple[int, ...]:
+    """When to look at a network: at the start and `looks` times more, at squares of even spacing.
+
+    Early looks are close together, the last is at the last step. Fewer where there are fewer steps.
+    """
+    return tuple(sorted({round(steps * (number / looks) ** 2) for number in range(looks + 1)}))
+
+
+def fit(
+    model: torch.nn.Module,
+    examples: Examples,
+    setting: Setting,
+    fabric: Fabric,
+    look: Callable[[], np.ndarray] | None = None,
+) -> Progress:
     """Train a model in place, resuming from the scratch checkpoint of the same run if there is one.
 
     Args:
@@ -60,6 +80,7 @@ def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fa
         examples: Training examples.
         setting: Hyper-parameters, seed, micro-batch and checkpoint.
         fabric: Devices and precision. With several processes each takes its share of every batch.
+        look: Called after the steps that `setting.looks` names; what it returns stands in the progress.
 
     Raises:
         UserError: A loss is not finite; the last good checkpoint is kept.
@@ -72,6 +93,7 @@ def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fa
     network, optimizer = fabric.setup(model, optimizer)
     network.train()
     progress = _resume(model, optimizer, setting)
+    _look(look, network, setting, progress)
     pending: list[torch.Tensor] = []
     micro_batch = setting.micro_batch
     reported = saved = time.monotonic()
@@ -90,6 +112,7 @@ def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fa
                 print(f"out of GPU memory: micro-batches of {micro_batch} from here on", file=sys.stderr)
                 continue
             progress.step += 1
+            _look(look, network, setting, progress)
             now = time.monotonic()
             due = now - saved >= setting.checkpoint_seconds
             if due or stop.asked or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
@@ -104,6 +127,15 @@ def fit(model: torch.nn.Module, examples: Examples, setting: Setting, fabric: Fa
                 _report(progress, settings, rate)
                 reported = now
     return progress
+
+
+def _look(look: Callable[[], np.ndarray] | None, network: Any, setting: Setting, progress: Progress) -> None:
+    if look is None or progress.step not in setting.looks or progress.step in progress.looks:
+        return
+    started = time.monotonic()
+    progress.looks[progress.step] = torch.from_numpy(look())
+    network.train()
+    progress.look_seconds += time.monotonic() - started
 
 
 def _step(

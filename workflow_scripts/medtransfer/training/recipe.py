@@ -5,10 +5,14 @@ disagree in places, so both variants are here; a result's run.json names the one
 overrides.
 """
 
+import math
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from medtransfer.config import Overrides, PretrainedHere, Resolution
+from medtransfer.config import RULE, Overrides, PretrainedHere, Recipe, Resolution, Search
+from medtransfer.runs import trial_names
 
 Variant = Literal["code", "paper"]
 
@@ -58,15 +62,16 @@ def hyperrule(n_images: int, variant: Variant, overrides: Overrides) -> Hyperpar
     Args:
         n_images: Training images.
         variant: `code` or `paper`.
-        overrides: Named deviations; each is repeated in `deviations`. New `steps` stretch the schedule evenly.
+        overrides: Named deviations; each is repeated in `deviations`. New `steps`, and then `stretch`, stretch the
+            schedule evenly.
     """
     size = size_class(n_images)
     schedule: tuple[int, ...] = CODE_SCHEDULES[size]
     if variant == "paper":
         steps = schedule[-1]
         schedule = (schedule[0], *(round(drop * steps) for drop in PAPER_DROPS), steps)
-    if overrides.steps is not None:
-        schedule = tuple(round(boundary * overrides.steps / schedule[-1]) for boundary in schedule)
+    longer = (overrides.steps or schedule[-1]) / schedule[-1] * (overrides.stretch or 1.0)
+    schedule = tuple(round(boundary * longer) for boundary in schedule)
     rule = Hyperparameters(schedule, batch=512, learning_rate=0.003, mixup=0.0 if size == "small" else 0.1)
     deviations = {name: value for name, value in overrides.model_dump().items() if value is not None}
     return Hyperparameters(
@@ -74,8 +79,46 @@ def hyperrule(n_images: int, variant: Variant, overrides: Overrides) -> Hyperpar
         batch=deviations.get("batch", rule.batch),
         learning_rate=deviations.get("learning_rate", rule.learning_rate),
         mixup=deviations.get("mixup", rule.mixup),
+        weight_decay=deviations.get("weight_decay", rule.weight_decay),
         deviations=tuple(f"{name}={value}" for name, value in deviations.items()),
     )
+
+
+def named_recipes(rule: Recipe, recipes: Mapping[str, Overrides], search: Search | None) -> dict[str, Recipe]:
+    """Every recipe of a configuration by the name that runs give it: `rule`, the named ones, trials of the search."""
+    trials = zip(trial_names(search.trials), random_trials(search), strict=True) if search else ()
+    return {RULE: rule} | {
+        name: rule.model_copy(update={"overrides": _over(rule.overrides, overrides)})
+        for name, overrides in [*recipes.items(), *trials]
+    }
+
+
+def random_trials(search: Search) -> list[Overrides]:
+    """The trials of a random search: rate and weight decay log-uniform, the others one of their values each.
+
+    Kolesnikov et al. 2020, section 3.3 (theirs draw 40 trials, which saturate near 20). More trials leave the first
+    ones as they are.
+    """
+    generator = random.Random(search.seed)
+
+    def log_uniform(ends: list[float]) -> float:
+        low, high = (math.log10(end) for end in ends)
+        return float(f"{10 ** (low + (high - low) * generator.random()):.3g}")
+
+    return [
+        Overrides(
+            learning_rate=log_uniform(search.learning_rate),
+            weight_decay=log_uniform(search.weight_decay),
+            stretch=search.stretch[int(generator.random() * len(search.stretch))],
+            mixup=search.mixup[int(generator.random() * len(search.mixup))],
+        )
+        for _ in range(search.trials)
+    ]
+
+
+def _over(overrides: Overrides, others: Overrides) -> Overrides:
+    given = {name: value for name, value in others.model_dump().items() if value is not None}
+    return overrides.model_copy(update=given)
 
 
 def upstream_rule(settings: PretrainedHere) -> Hyperparameters:

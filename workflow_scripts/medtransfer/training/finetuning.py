@@ -1,0 +1,232 @@
+"""One run: fine-tune a network, then predict its validation, test and out-of-distribution images."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning_fabric import Fabric
+
+from medtransfer.cohorts import select, targets
+from medtransfer.config import Recipe, Resolution, Task, Tracking
+from medtransfer.files import atomic, write_json, write_parquet
+from medtransfer.models.bit import build
+from medtransfer.models.memory import activation_bytes_per_image, micro_batch
+from medtransfer.models.weights import load_body, load_network, save_network
+from medtransfer.representation.activations import gram_matrices
+from medtransfer.training.examples import Examples, examples, open_store, store_digest
+from medtransfer.training.loop import Progress, Setting, fit, look_steps, predict
+from medtransfer.training.recipe import Hyperparameters, hyperrule, learning_rate
+from medtransfer.training.session import (
+    Stopwatch,
+    activation_budget,
+    digest,
+    environment,
+    file_digest,
+    open_fabric,
+)
+
+SIMILARITY_BATCH = 16
+"""Images at once while activations are kept."""
+
+
+def finetune(
+    run: dict[str, Any],
+    settings: dict[str, dict[str, Any]],
+    version: int,
+    inputs: dict[str, list[str]],
+    sources: list[str],
+    goes_on: bool,
+    device: dict[str, Any],
+    memory_mb: int,
+    scratch: str,
+    checkpoint_seconds: float,
+    outputs: dict[str, str],
+) -> None:
+    """Carry out one run.
+
+    Args:
+        run: Its keys: task, backbone, upstream, initialisation, recipe, budget, seed.
+        settings: `task`, `recipe`, `resolution` and `tracking`, as the configuration has them.
+        version: Version of the training recipe.
+        inputs: Paths of `subset` and `weights` (none or one each) and, in the order of the task's cohorts, of
+            `cohorts`; of `images`, in the order of `sources`.
+        sources: The datasets whose image stores those cohorts lie in.
+        goes_on: Whether the weights are those of a whole network for the same labels, classifier included.
+        device: What `open_fabric` needs.
+        memory_mb: Memory the job has asked for.
+        scratch: Folder of the resume state.
+        checkpoint_seconds: Seconds between resume checkpoints.
+        outputs: Paths to write: `predictions`, `history`, `validation`, `representation`, `record` and, if asked for,
+            `weights`.
+    """
+    watch = Stopwatch()
+    fabric = open_fabric(**device)
+    task, tracking = (
+        Task.model_validate({"title": "", **settings["task"]}),
+        Tracking.model_validate(settings["tracking"]),
+    )
+    recipe, resolution = Recipe.model_validate(settings["recipe"]), Resolution.model_validate(settings["resolution"])
+    names = [task.id_cohort, *task.ood_cohorts]
+    cohorts = {name: pd.read_parquet(path) for name, path in zip(names, inputs["cohorts"], strict=True)}
+    stores = {name: open_store(path) for name, path in zip(sources, inputs["images"], strict=True)}
+    training = _training_rows(cohorts[task.id_cohort], task, inputs["subset"][0])
+    training_examples = examples(training, stores, targets(training, task, training=True))
+
+    hyperparameters = hyperrule(len(training_examples), recipe.hyperrule, recipe.overrides)
+    model = build(run["backbone"], len(task.labels), seed=run["seed"])
+    for path in inputs["weights"]:
+        if goes_on:
+            load_network(model, path)
+        else:
+            load_body(model, path, prefix=_prefix(run["initialisation"]))
+    described = {
+        **run,
+        "recipe_version": version,
+        "task_settings": task.model_dump(),
+        "resolution": resolution.model_dump(),
+        "hyperrule": recipe.hyperrule,
+        "hyperparameters": asdict(hyperparameters),
+        "tracking": tracking.model_dump(),
+        "precision": str(fabric.strategy.precision.precision),
+        "inputs": _hashes(names, sources, inputs),
+    }
+    bytes_per_image = activation_bytes_per_image(run["backbone"], len(task.labels), resolution.crop)
+    setting = Setting(
+        hyperparameters,
+        task.kind,
+        resolution.crop,
+        task.flip,
+        run["seed"],
+        micro_batch(hyperparameters.batch, bytes_per_image, activation_budget(fabric, memory_mb)),
+        Path(scratch) / "checkpoint.pt",
+        checkpoint_seconds,
+        digest(described),
+        look_steps(hyperparameters.steps, tracking.looks),
+    )
+    tracked = one_per_patient(select(cohorts[task.id_cohort], task, "val"), tracking.images)
+    looked_at = examples(tracked, stores, targets(tracked, task, training=False))
+    compared = _first(looked_at, tracking.similarity_images)
+    model.to(fabric.device)
+    before = gram_matrices(model, compared, setting.crop, SIMILARITY_BATCH, fabric)
+    preparation = watch.lap()
+    progress = fit(
+        model,
+        training_examples,
+        setting,
+        fabric,
+        look=lambda: predict(model, looked_at, setting.crop, setting.micro_batch, fabric),
+    )
+    watch.lap()
+    predictions = _predictions(model, cohorts, stores, task, setting, fabric)
+    after = gram_matrices(model, compared, setting.crop, SIMILARITY_BATCH, fabric)
+    evaluation = watch.lap()
+
+    if fabric.is_global_zero:
+        write_parquet(predictions, outputs["predictions"])
+        write_parquet(_history(progress, hyperparameters), outputs["history"])
+        write_parquet(_validation(progress, hyperparameters, tracked, looked_at, task), outputs["validation"])
+        _write_representation(before, after, outputs["representation"])
+        if "weights" in outputs:
+            save_network(model, outputs["weights"], run)
+        facts = {
+            "images": len(training_examples),
+            "patients": int(training["patient_id"].nunique()),
+            "images_seen": hyperparameters.steps * hyperparameters.batch,
+            "micro_batch": setting.micro_batch,
+            "seconds": {
+                "preparation": round(preparation, 3),
+                "data": round(progress.data_seconds, 3),
+                "step": round(progress.step_seconds, 3),
+                "looks": round(progress.look_seconds, 3),
+                "evaluation": round(evaluation, 3),
+            },
+        }
+        write_json({**described, **facts, **environment(fabric)}, outputs["record"])
+        setting.checkpoint.unlink(missing_ok=True)
+
+
+def one_per_patient(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most so many rows, one of each patient, in an order that depends on the ids alone and on no budget or seed."""
+    order = pd.util.hash_pandas_object(rows["image_id"], index=False).argsort(kind="stable")
+    return rows.iloc[order].drop_duplicates("patient_id").head(most).reset_index(drop=True)
+
+
+def _prefix(initialisation: str) -> int | None:
+    return int(initialisation.removeprefix("prefix")) if initialisation.startswith("prefix") else None
+
+
+def _first(shown: Examples, most: int) -> Examples:
+    return replace(shown, store=shown.store[:most], rows=shown.rows[:most], targets=shown.targets[:most])
+
+
+def _training_rows(cohort: pd.DataFrame, task: Task, subset: str) -> pd.DataFrame:
+    """The rows of a subset, in the order of the cohort."""
+    rows = select(cohort, task, "train")
+    return rows[rows["image_id"].isin(pd.read_parquet(subset)["image_id"])].reset_index(drop=True)
+
+
+def _hashes(names: list[str], sources: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]:
+    """Content hashes of all inputs."""
+    return {
+        "subset": file_digest(inputs["subset"][0]),
+        "cohorts": {name: file_digest(path) for name, path in zip(names, inputs["cohorts"], strict=True)},
+        "images": {name: store_digest(path) for name, path in zip(sources, inputs["images"], strict=True)},
+        "weights": [file_digest(path) for path in inputs["weights"]],
+    }
+
+
+def _predictions(
+    model: Any,
+    cohorts: dict[str, pd.DataFrame],
+    stores: dict[str, np.ndarray],
+    task: Task,
+    setting: Setting,
+    fabric: Fabric,
+) -> pd.DataFrame:
+    """Logits and targets of the validation and test images of the training cohort, and of the others' test images."""
+    parts = []
+    for name, cohort in cohorts.items():
+        for split in ["val", "test"] if name == task.id_cohort else ["test"]:
+            rows = select(cohort, task, split)
+            if rows.empty:
+                continue
+            shown = examples(rows, stores, targets(rows, task, training=False))
+            logits = predict(model, shown, setting.crop, setting.micro_batch, fabric)
+            parts.append(_outcomes(rows, logits, shown.targets, task, cohort=name, split=split))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _validation(
+    progress: Progress, settings: Hyperparameters, rows: pd.DataFrame, shown: Examples, task: Task
+) -> pd.DataFrame:
+    """What each look saw: logits and targets of the tracked validation images."""
+    return pd.concat(
+        [
+            _outcomes(rows, logits.numpy(), shown.targets, task, step=step, images_seen=step * settings.batch)
+            for step, logits in sorted(progress.looks.items())
+        ],
+        ignore_index=True,
+    )
+
+
+def _outcomes(rows: pd.DataFrame, logits: np.ndarray, known: np.ndarray, task: Task, **where: Any) -> pd.DataFrame:
+    """A row for each image: where it was predicted, its ids, a logit and a target for each label."""
+    table = pd.DataFrame({**where, "image_id": rows["image_id"], "patient_id": rows["patient_id"]})
+    for name, values in (("logit", logits), ("target", known)):
+        table[[f"{name}_{label}" for label in task.labels]] = values
+    return table
+
+
+def _history(progress: Progress, settings: Hyperparameters) -> pd.DataFrame:
+    steps = range(settings.steps)
+    rates = [learning_rate(settings, step) for step in steps]
+    return pd.DataFrame({"step": steps, "learning_rate": rates, "loss": progress.losses})
+
+
+def _write_representation(before: dict[str, np.ndarray], after: dict[str, np.ndarray], path: str) -> None:
+    arrays = {f"before/{block}": gram for block, gram in before.items()}
+    arrays |= {f"after/{block}": gram for block, gram in after.items()}
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, allow_pickle=False, **arrays)

@@ -1,0 +1,127 @@
+"""Pre-training: a backbone on an upstream of named classes."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medtransfer.config import PretrainedHere
+from medtransfer.errors import UserError
+from medtransfer.files import write_json
+from medtransfer.models.bit import build
+from medtransfer.models.memory import activation_bytes_per_image, micro_batch
+from medtransfer.models.weights import save_body
+from medtransfer.training.examples import examples, open_store, store_digest
+from medtransfer.training.loop import Setting, fit, predict
+from medtransfer.training.recipe import upstream_rule
+from medtransfer.training.session import activation_budget, digest, environment, file_digest, open_fabric
+
+SEED = 0
+"""Upstream weights are made once; the seeds of runs vary what comes after."""
+
+
+def pretrain(
+    upstream: str,
+    backbone: str,
+    settings: dict[str, Any],
+    version: int,
+    inputs: dict[str, str],
+    device: dict[str, Any],
+    memory_mb: int,
+    scratch: str,
+    checkpoint_seconds: float,
+    outputs: dict[str, str],
+) -> None:
+    """Pre-train a backbone and write its weights and their record.
+
+    Args:
+        upstream: Name of the upstream.
+        backbone: Name of the backbone.
+        settings: The upstream's configuration.
+        version: Version of the training recipe.
+        inputs: Paths of `cohort` and `images`.
+        device: What `open_fabric` needs.
+        memory_mb: Memory the job has asked for.
+        scratch: Folder of the resume state.
+        checkpoint_seconds: Seconds between resume checkpoints.
+        outputs: Paths to write: `weights`, `record`.
+    """
+    fabric, chosen = open_fabric(**device), PretrainedHere.model_validate(settings)
+    cohort, stores = pd.read_parquet(inputs["cohort"]), {chosen.dataset: open_store(inputs["images"])}
+    classes, training = choose(cohort[cohort["split"] == "train"], chosen)
+    validation = cohort[(cohort["split"] == "val") & cohort["class_name"].isin(classes)]
+    shown, held_out = (examples(rows, stores, _one_hot(rows, classes)) for rows in (training, validation))
+    hyperparameters = upstream_rule(chosen)
+    crop = chosen.resolution.crop
+    described = {
+        "upstream": upstream,
+        "backbone": backbone,
+        "recipe_version": version,
+        "settings": chosen.model_dump(),
+        "hyperparameters": asdict(hyperparameters),
+        "precision": str(fabric.strategy.precision.precision),
+        "inputs": {
+            "cohort": file_digest(inputs["cohort"]),
+            "images": store_digest(inputs["images"]),
+        },
+    }
+    bytes_per_image = activation_bytes_per_image(backbone, len(classes), crop)
+    setting = Setting(
+        hyperparameters,
+        "multiclass",
+        crop,
+        chosen.flip,
+        SEED,
+        micro_batch(chosen.batch, bytes_per_image, activation_budget(fabric, memory_mb)),
+        Path(scratch) / "checkpoint.pt",
+        checkpoint_seconds,
+        digest(described),
+    )
+    model = build(backbone, len(classes), seed=SEED)
+    progress = fit(model, shown, setting, fabric)
+    accuracy = None
+    if len(held_out):
+        logits = predict(model, held_out, crop, setting.micro_batch, fabric)
+        accuracy = float((logits.argmax(axis=1) == held_out.targets.argmax(axis=1)).mean())
+    if fabric.is_global_zero:
+        facts = {
+            "classes": len(classes),
+            "images": len(shown),
+            "images_seen": chosen.steps * chosen.batch,
+            "final_loss": float(np.mean(progress.losses[-20:])),
+            "validation_images": len(held_out),
+            "validation_accuracy": accuracy,
+            "seconds": {"data": round(progress.data_seconds, 3), "step": round(progress.step_seconds, 3)},
+        }
+        write_json({**described, **facts, **environment(fabric)}, outputs["record"])
+        save_body(model, Path(outputs["weights"]), {"upstream": upstream, "backbone": backbone})
+        setting.checkpoint.unlink(missing_ok=True)
+
+
+def choose(rows: pd.DataFrame, settings: PretrainedHere) -> tuple[list[str], pd.DataFrame]:
+    """The classes of an upstream and its training rows: the first classes, the first images of each.
+
+    Raises:
+        UserError: The dataset has fewer classes, or a class fewer images, than the configuration asks for.
+    """
+    names = sorted(rows["class_name"].unique())
+    if settings.classes is not None and settings.classes > len(names):
+        raise UserError(f"{settings.dataset} has {len(names)} classes; the upstream asks for {settings.classes}.")
+    classes = names[: settings.classes]
+    rows = rows[rows["class_name"].isin(classes)]
+    if settings.per_class is not None:
+        fewest = rows["class_name"].value_counts()
+        if fewest.min() < settings.per_class:
+            raise UserError(
+                f"{settings.dataset}: class {fewest.idxmin()} has {fewest.min()} training images; the upstream asks "
+                f"for {settings.per_class} of each class."
+            )
+        rows = rows.groupby("class_name", sort=False).head(settings.per_class)
+    return classes, rows
+
+
+def _one_hot(rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    numbers = pd.Index(classes).get_indexer(pd.Index(rows["class_name"]))
+    return np.eye(len(classes), dtype=np.float32)[numbers]
