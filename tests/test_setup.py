@@ -10,6 +10,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from medtransfer import plan
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = {
@@ -96,7 +98,7 @@ def test_rules_and_their_scripts_have_one_name():
 
 def test_every_script_belongs_to_a_rule():
     scripts = [*(ROOT / "workflow_scripts").glob("*.py"), *(ROOT / "figures").glob("*.py")]
-    assert {path.stem for path in scripts} <= set(rules())
+    assert {path.stem for path in scripts} <= {*rules(), *plan.FIGURES, *plan.TABLES}
 
 
 # --- The checkout ----------------------------------------------------------------------------------------------------
