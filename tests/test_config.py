@@ -123,8 +123,8 @@ def test_trials_are_runs_of_their_own_recipes_and_more_of_them_leave_the_first_a
     assert {run.recipe for run in runs} == {"rule", "long", "trial0", "trial1", "trial2"}
     assert random_trials(Search(trials=5))[:3] == random_trials(Search(trials=3))
     recipes = named_recipes(config.recipe, config.recipes, config.search)
-    assert recipes["long"].overrides.stretch == 3.0 and recipes["long"].overrides.steps == 120
-    assert recipes["trial0"].overrides.steps == 120
+    assert recipes["long"].overrides.stretch == 3.0 and recipes["long"].overrides.steps == 100
+    assert recipes["trial0"].overrides.steps == 100
     assert 0.02 <= recipes["trial0"].overrides.learning_rate <= 0.3  # type: ignore[operator]
 
 

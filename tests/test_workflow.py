@@ -182,7 +182,7 @@ DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
         ("training.checkpoint_seconds=30.0", set()),
         ("training.memory_mb=4000", set()),
         ("note=Another note", SHOWN),
-        ("tasks.chest5.subgroups={view: null}", MEASURED),
+        ("tasks.chest5.intersections=[]", MEASURED),
         ("metrics.replicates=200", MEASURED),
         ("recipe.overrides.learning_rate=0.02", TRAINED),
         ("tasks.chest5.flip=true", TRAINED),
@@ -328,22 +328,25 @@ def test_two_processes_compute_what_one_does(finished: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_killed_at_any_step_and_rerun_predictions_are_bit_identical(finished: Path, tmp_path: Path) -> None:
     folder = clone(tmp_path)
-    run = f"results/tiny/runs/{RUN}"
-    target, checkpoints = f"{run}/predictions.parquet", folder / "results/tiny/scratch"
-    moments = [
-        lambda: (results(folder) / "raw/chexpert").exists(),
-        lambda: (checkpoints / "images/chexpert-32/key").exists(),
-        lambda: (checkpoints / "upstream/scenes-small/r14w16/checkpoint.pt").exists(),
-        lambda: (checkpoints / RUN / "checkpoint.pt").exists(),
-        lambda: (folder / target).exists(),
-    ]
-    for reached in moments:
-        process = subprocess.Popen(
-            command(targets=[target]), cwd=folder, env=environment(folder), start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while not reached() and process.poll() is None:
-            time.sleep(0.02)
+    made, scratch = "results/tiny", "results/tiny/scratch"
+    target = f"{made}/runs/{RUN}/predictions.parquet"
+    moments = {  # each with what is being made then; other jobs could be done before it
+        f"{made}/raw/chexpert": f"{made}/raw/chexpert",
+        f"{scratch}/images/chexpert-32/key": f"{made}/images/chexpert-32.npy",
+        f"{scratch}/upstream/scenes-small/r14w16/checkpoint.pt": f"{made}/upstream/scenes-small/r14w16.safetensors",
+        f"{scratch}/{RUN}/checkpoint.pt": target,
+        target: target,
+    }
+    for moment, (sign, wanted) in enumerate(moments.items()):
+        with (folder / f"killed{moment}.log").open("w") as log:
+            process = subprocess.Popen(
+                command(targets=[wanted]), cwd=folder, env=environment(folder), start_new_session=True,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        # A checkpoint of so short a run is there for some tenths of a second.
+        while process.poll() is None and not (folder / sign).exists():
+            time.sleep(0.002)
+        assert process.poll() is None, f"{sign} was missed: {(folder / f'killed{moment}.log').read_text()}"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         snakemake(folder, "--unlock")
