@@ -353,25 +353,9 @@ def upstream_store(wildcards):
     return f"{RESULTS}/images/{upstream.dataset}-{upstream.resolution.resize}.npy"
 
 
-def cell_files(wildcards, name):
-    cell = CELL.format(**wildcards)
-    return [f"{RESULTS}/runs/{cell}/seed{seed}/{name}" for seed in SEEDS[cell]]
-
-
 def cell_predictions(wildcards):
-    return cell_files(wildcards, "predictions.parquet")
-
-
-def cell_validations(wildcards):
-    return cell_files(wildcards, "validation.parquet")
-
-
-def cell_representations(wildcards):
-    return cell_files(wildcards, "representation.npz")
-
-
-def cell_records(wildcards):
-    return cell_files(wildcards, "run.json")
+    cell = CELL.format(**wildcards)
+    return [f"{RESULTS}/runs/{cell}/seed{seed}/predictions.parquet" for seed in SEEDS[cell]]
 
 
 def cell_seeds(wildcards):

@@ -1,12 +1,10 @@
 # From predictions to metrics with intervals, one results table, and verdicts.
 
 
+# The other files of a run, which are made with its predictions, are read as well; naming them all makes planning slower.
 rule metrics:
     input:
         predictions=cell_predictions,
-        validations=cell_validations,
-        representations=cell_representations,
-        records=cell_records,
         cohorts=task_cohorts,
     output:
         metrics=f"<results>/runs/{CELL}/metrics.parquet",

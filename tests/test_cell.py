@@ -67,7 +67,7 @@ def test_a_diagram_holds_the_forecasts_of_all_seeds_and_scaling_mends_what_is_to
     assert risk["value"].iloc[-1] == pytest.approx(wrong[~np.isnan(targets)].mean())
 
 
-def grams(path: Path, seed: int, n: int = 12) -> str:
+def grams(path: Path, seed: int, n: int = 12) -> Path:
     rng = np.random.default_rng(seed)
     common = np.random.default_rng(99).normal(size=(n, 6))
     arrays: dict[str, np.ndarray] = {}
@@ -76,7 +76,7 @@ def grams(path: Path, seed: int, n: int = 12) -> str:
         after = share * common + (1 - share) * rng.normal(size=(n, 6))
         arrays |= {f"before/{block}": before @ before.T, f"after/{block}": after @ after.T}
     np.savez(path, allow_pickle=False, **arrays)
-    return str(path)
+    return path
 
 
 def test_similarity_compares_before_with_after_and_seeds_with_each_other(tmp_path: Path) -> None:
@@ -96,11 +96,14 @@ def test_too_few_images_to_compare_are_said_and_give_no_value(tmp_path: Path) ->
 
 
 def test_a_cell_is_measured_from_files_to_files(tmp_path: Path) -> None:
-    predictions, validations = {}, {}
+    folders = {seed: str(tmp_path / f"seed{seed}") for seed in (0, 1)}
     for seed, table in enumerate(seeds()):
-        predictions[seed], validations[seed] = (str(tmp_path / f"{name}{seed}") for name in ("p", "v"))
-        table.to_parquet(predictions[seed])
-        looks().to_parquet(validations[seed])
+        folder = Path(folders[seed])
+        folder.mkdir()
+        table.to_parquet(folder / "predictions.parquet")
+        looks().to_parquet(folder / "validation.parquet")
+        grams(folder / "representation.npz", seed)
+        (folder / "run.json").write_text('{"patients": 70, "images": 90}')
     demographics, cohorts = demographics_of(seeds()[0]), {}
     for cohort, rows in demographics.groupby("cohort"):
         cohorts[str(cohort)] = str(tmp_path / f"{cohort}.parquet")
@@ -109,13 +112,9 @@ def test_a_cell_is_measured_from_files_to_files(tmp_path: Path) -> None:
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in names}
     task: dict[str, Any] = {"labels": LABELS, "kind": "multilabel", "id_cohort": "home"}
     task |= {"subgroups": {"sex": None, "site": None}, "intersections": []}
-    representations = {seed: grams(tmp_path / f"{seed}.npz", seed) for seed in (0, 1)}
     settings = {**SETTINGS, "min_group": 10}
-    records = {seed: str(tmp_path / f"run{seed}.json") for seed in (0, 1)}
-    for path in records.values():
-        Path(path).write_text('{"patients": 70, "images": 90}')
     cell = CELL | {"budget": "pct100"}
-    measure_cell(cell, predictions, validations, representations, records, cohorts, task, settings, outputs)
+    measure_cell(cell, folders, cohorts, task, settings, outputs)
     for name, path in outputs.items():
         table = pd.read_parquet(path)
         assert len(table) and (table["backbone"] == "r14w16").all(), name

@@ -1,5 +1,6 @@
 """Metrics with patient-level intervals of one cell: the runs that differ by their seed alone."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medtransfer import warm
@@ -16,10 +17,7 @@ if __name__ == "__main__":
             "medtransfer.metrics.cell:measure_cell",
             {
                 "cell": dict(snakemake.wildcards.items()),
-                "predictions": dict(zip(params.seeds, files.predictions, strict=True)),
-                "validations": dict(zip(params.seeds, files.validations, strict=True)),
-                "representations": dict(zip(params.seeds, files.representations, strict=True)),
-                "records": dict(zip(params.seeds, files.records, strict=True)),
+                "folders": dict(zip(params.seeds, [str(Path(file).parent) for file in files.predictions], strict=True)),
                 "cohorts": dict(zip(params.cohort_names, files.cohorts, strict=True)),
                 "task": params.task,
                 "settings": params.metrics,

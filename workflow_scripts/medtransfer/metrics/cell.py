@@ -19,10 +19,7 @@ TRAINING_SIZES = ("patients", "images")
 
 def measure_cell(
     cell: dict[str, Any],
-    predictions: dict[int, str],
-    validations: dict[int, str],
-    representations: dict[int, str],
-    records: dict[int, str],
+    folders: dict[int, str],
     cohorts: dict[str, str],
     task: dict[str, Any],
     settings: dict[str, Any],
@@ -32,10 +29,8 @@ def measure_cell(
 
     Args:
         cell: Keys of its runs without the seed.
-        predictions: For each seed its predictions.
-        validations: For each seed what the looks at its network saw.
-        representations: For each seed the Gram matrices of its blocks before and after fine-tuning.
-        records: For each seed the record of its run.
+        folders: For each seed the folder of its run: predictions, what the looks at its network saw, the Gram matrices
+            of its blocks before and after fine-tuning, its record.
         cohorts: Tables of the task's cohorts, by name.
         task: `kind`, `labels`, `id_cohort`, `subgroups` and `intersections` of the task.
         settings: The configuration's `metrics`.
@@ -44,11 +39,14 @@ def measure_cell(
     demographics = pd.concat(
         [_demographics(name, path, list(task["subgroups"])) for name, path in cohorts.items()], ignore_index=True
     )
-    runs = {seed: pd.read_parquet(path) for seed, path in predictions.items()}
+    runs = {seed: pd.read_parquet(Path(folder) / "predictions.parquet") for seed, folder in folders.items()}
     evaluated = {seed: evaluate(run, demographics, **task, **settings) for seed, run in runs.items()}
     what = {"labels": task["labels"], "kind": task["kind"]}
     draws = {"replicates": settings["replicates"], "seed": settings["seed"]}
-    curves = {seed: validation_curves(pd.read_parquet(path), **what, **draws) for seed, path in validations.items()}
+    curves = {
+        seed: validation_curves(pd.read_parquet(Path(folder) / "validation.parquet"), **what, **draws)
+        for seed, folder in folders.items()
+    }
     drawn = diagrams(
         list(runs.values()),
         **what,
@@ -56,25 +54,28 @@ def measure_cell(
         **{k: settings[k] for k in settings if k != "min_group"},
     )
     measured = {
-        seed: pd.concat([each.metrics, training_sizes(records[seed], task["id_cohort"])], ignore_index=True)
+        seed: pd.concat(
+            [each.metrics, training_sizes(Path(folders[seed]) / "run.json", task["id_cohort"])], ignore_index=True
+        )
         for seed, each in evaluated.items()
     }
     write_parquet(_by_seed(cell, measured), outputs["metrics"])
     write_parquet(_by_seed(cell, {seed: each.replicates for seed, each in evaluated.items()}), outputs["replicates"])
     write_parquet(_by_seed(cell, curves), outputs["curves"])
     write_parquet(drawn.assign(**cell)[[*cell, *drawn]], outputs["diagrams"])
+    representations = {seed: Path(folder) / "representation.npz" for seed, folder in folders.items()}
     write_parquet(similarity(representations, settings["confidence"]).assign(**cell), outputs["similarity"])
 
 
-def training_sizes(record: str, id_cohort: str) -> pd.DataFrame:
+def training_sizes(record: Path, id_cohort: str) -> pd.DataFrame:
     """How many patients and images a run was trained on, as metrics of the split "train"."""
-    facts = json.loads(Path(record).read_text())
+    facts = json.loads(record.read_text())
     place = {"cohort": id_cohort, "split": "train", "shift": "id", "subgroup_by": ALL, "subgroup": ALL, "label": MEAN}
     rows = [{**place, "metric": name, "value": float(facts[name]), "n": facts["images"]} for name in TRAINING_SIZES]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n_positive": "Int64"})
 
 
-def similarity(representations: dict[int, str], confidence: float) -> pd.DataFrame:
+def similarity(representations: dict[int, Path], confidence: float) -> pd.DataFrame:
     """Linear CKA of each block, between a network before and after fine-tuning and between networks of two seeds.
 
     Returns:
@@ -96,7 +97,7 @@ def similarity(representations: dict[int, str], confidence: float) -> pd.DataFra
     return pd.DataFrame(rows, columns=["comparison", "seeds", "block", "depth", "value", "ci_low", "ci_high", "n"])
 
 
-def _load(path: str) -> dict[str, dict[str, np.ndarray]]:
+def _load(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """Gram matrices by state and block, blocks in order of depth."""
     grams: dict[str, dict[str, np.ndarray]] = {"before": {}, "after": {}}
     with np.load(path) as arrays:
