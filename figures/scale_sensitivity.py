@@ -64,29 +64,33 @@ def scaled_gain(results: Results, task: str, cohort: str) -> Gain | None:
 def compared(results: Results) -> pd.DataFrame:
     """For each task with variants and each of its cohorts the gain as decided, then that of every variant.
 
-    The difference is that of the variant's gain and the gain as decided. It is paired where both were tested on equally
-    many images of the cohort, which are then the same. Where they were not, the variant's replicates are put into
-    another order: as if the patients had been drawn independently, which makes the interval rather too wide.
+    In distribution is where a variant itself is: trained on another cohort, it is tested on that one. The difference is
+    that of the variant's gain and the gain as decided. It is paired where both were tested on equally many images of
+    one cohort, which are then the same. Where they were not, the variant's replicates are put into another order: as if
+    the patients had been drawn independently, which makes the interval rather too wide.
     """
     study = results.study
     results.cells("sensitivity")  # complete, or an error
     rows = []
     for task, variants in study["variants"].items():
         for number, cohort in enumerate(results.cohorts(task)):
-            place = (cohort, "ood" if number else "id", study["tasks"][task]["primary_metric"])
+            place = ("ood" if number else "id", study["tasks"][task]["primary_metric"])
             decided = scaled_gain(results, task, cohort)
-            others = {variant: scaled_gain(results, variant, cohort) for variant in variants}
+            tested = {variant: cohort if number else results.cohorts(variant)[0] for variant in variants}
+            others = {variant: scaled_gain(results, variant, tested[variant]) for variant in variants}
             measured = {variant: gain for variant, gain in others.items() if gain is not None}
             if decided is None or not measured:
                 continue
-            rows.append((task, task, *place, *_gain(decided, study), *[np.nan] * 3, None, decided.n_seeds, decided.n))
+            alone = (*[np.nan] * 3, None, decided.n_seeds, decided.n)
+            rows.append((task, task, cohort, *place, *_gain(decided, study), *alone))
             for variant, gain in measured.items():
-                paired = gain.n == decided.n
+                paired = tested[variant] == cohort and gain.n == decided.n
                 order = np.arange if paired else np.random.default_rng(0).permutation
                 differences = gain.replicates[order(len(gain.replicates))] - decided.replicates
                 interval_of = percentile_interval(differences, study["confidence"])
                 difference = (gain.value - decided.value, *interval_of, paired)
-                rows.append((task, variant, *place, *_gain(gain, study), *difference, gain.n_seeds, gain.n))
+                where = (task, variant, tested[variant], *place)
+                rows.append((*where, *_gain(gain, study), *difference, gain.n_seeds, gain.n))
     if not rows:
         raise UserError(
             f"The study {study['name']} has no decision taken otherwise. Name under its `variants` the tasks that do, "

@@ -192,6 +192,14 @@ def test_changes_on_other_images_are_not_paired_and_less_certain(paths, tmp_path
     assert width["o"] > 3 * width["s"]
 
 
+def test_a_variant_that_is_trained_on_another_cohort_is_in_distribution_there(paths, scores):
+    elsewhere = {**STUDY["tasks"]["chest5-ones"], "id_cohort": "nih_cxr14", "ood_cohorts": []}
+    rows = compared(paths, {**STUDY, "tasks": {**STUDY["tasks"], "chest5-ones": elsewhere}})
+    inside = rows[(rows["shift"] == "id") & (rows["variant"] == "chest5-ones")].iloc[0]
+    assert inside["cohort"] == "nih_cxr14" and not inside["paired"]
+    assert inside["gain"] == pytest.approx(gain(scores, "chest5-ones", "nih_cxr14"))
+
+
 def test_a_study_without_variants_is_told_what_to_add(paths):
     with pytest.raises(UserError, match=r"`variants`.*arm `sensitivity`"):
         compared(paths, {**STUDY, "variants": {}})

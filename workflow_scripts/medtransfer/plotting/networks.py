@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from medtransfer.errors import UserError
 from medtransfer.plotting import names
-from medtransfer.plotting.style import Look, looks
+from medtransfer.plotting.style import Look, looks, shown_looks
 from medtransfer.results import FULL, RULE, Results, Study
 
 COMPARED = (("small", "none"), ("small", "narrow"), ("large", "broad"))
@@ -63,7 +63,7 @@ def network_looks(study: Study) -> dict[str, Look]:
 
 def upstream_looks(numbers: pd.DataFrame, study: Study) -> dict[str, Look]:
     """The looks of the upstreams that are drawn, as in all other figures."""
-    return {name: look for name, look in looks(study["upstreams"]).items() if name in set(numbers["upstream"])}
+    return shown_looks(study["upstreams"], numbers["upstream"])
 
 
 def backbone_axis(panel: Axes, numbers: pd.DataFrame, study: Study) -> pd.Series:
