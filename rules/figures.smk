@@ -13,7 +13,7 @@ for figure, title in FIGURES.items():
             svg=report(
                 f"<results>/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
-                category="Study scale: figures",
+                category="Study scale, figures",
                 labels={"figure": title},
             ),
             pdf=f"<results>/figures/{figure}.pdf",
@@ -43,7 +43,7 @@ for table, title in TABLES.items():
             csv=report(
                 f"<results>/tables/{table}.csv",
                 caption=f"../report/{table}.rst",
-                category="Study scale: tables",
+                category="Study scale, tables",
                 labels={"table": title},
             ),
             markdown=f"<results>/tables/{table}.md",
