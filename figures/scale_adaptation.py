@@ -25,8 +25,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
@@ -34,7 +34,7 @@ from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.contrasts import differences
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
 from medtransfer.plotting.tiles import ZERO, fraction_axis, tiled
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 from medtransfer.runs import CELL
 
 if TYPE_CHECKING:
@@ -98,15 +98,9 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
         figure, tiles = tiled(len(groups), columns=2, height=52)
         for tile, group in zip(tiles, groups, strict=True):
             draw_tile(tile, group, study)
-        handles = [
-            Line2D([], [], color=look.colour, marker=look.marker, markeredgecolor="white", label=label)
-            for look, label in zip(
-                LOOKS.values(),
-                ["these patients alone", "the first hospital's patients, then these"],
-                strict=True,
-            )
-        ]
-        figure.legend(handles=handles, loc="upper center", ncols=2)
+        labels = ["these patients alone", "the first hospital's patients, then these"]
+        handles = panels.handles(dict(zip(labels, LOOKS.values(), strict=True)))
+        figure.legend(handles=handles, loc="upper center", ncols=len(handles))
         explanation = (
             "At 0 %, and as a band: the network of the first hospital, without any of these patients. Right: the "
             "difference of the two lines, paired, with zero for none."

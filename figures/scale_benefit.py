@@ -28,7 +28,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from medtransfer.config import NO_UPSTREAM
@@ -93,17 +92,8 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
             column[-1].set_xlabel("training patients")
         for row, upstream in zip(axes, upstreams, strict=True):
             row[0].set_ylabel(f"Pre-trained on {names.title(upstream, study)}\n{row[0].get_ylabel()}")
-        handles = [
-            Line2D(
-                [],
-                [],
-                color=look.colour,
-                marker=look.marker,
-                markeredgecolor="white",
-                label=f"{name}, {names.parameters(study['backbones'][name])}",
-            )
-            for name, look in looks.items()
-        ]
+        sizes = study["backbones"]
+        handles = panels.handles({f"{name}, {names.parameters(sizes[name])}": look for name, look in looks.items()})
         figure.legend(handles=handles, loc="upper center", ncols=len(handles))
         explanation = (
             "Benefit: pre-trained minus from scratch, with the same steps and patients, in-distribution; zero: none. "

@@ -44,14 +44,12 @@ DIAGRAMS = {"reliability": "as they are", f"reliability{SCALED}": "temperature-s
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """For each task a row of panels without and one with temperature scaling, a panel for each cohort."""
     with mpl.rc_context(style.STYLE):
-        blocks = [part for _, part in numbers.groupby("task", sort=False)]
-        columns = max(part["cohort"].nunique() for part in blocks)
-        figure = panels.page(height=80 * len(blocks))
-        boxes = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-        for box, part in zip(boxes, blocks, strict=True):
+        columns = numbers.groupby("task")["cohort"].nunique().max()
+        figure, boxes = panels.task_rows(numbers, lambda part: 80)
+        for box, part in boxes:
             draw_task(box, part, columns, study)
         networks.legend(figure, study)
-        networks.small_print(
+        panels.print_below(
             figure,
             f"Markers: bins of equally many forecasts; bars: {100 * study['confidence']:g} % bootstrap intervals over "
             "patients, seeds pooled. Dotted: calibrated. Strips below: where the bins lie.",

@@ -56,13 +56,11 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row for each task: curves of the small and of the large network, and steps to the baseline's target."""
     with mpl.rc_context(style.STYLE):
         looks = style.shown_looks(study["upstreams"], numbers["upstream"])
-        tasks = list(numbers["task"].unique())
-        cells = numbers.groupby("task")[["backbone", "upstream"]].apply(lambda each: len(each.drop_duplicates()))
-        heights = [22 + max(30, ROW * cells[task]) for task in tasks]
-        figure = panels.page(height=sum(heights))
-        rows = figure.subfigures(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for row, task in zip(rows, tasks, strict=True):
-            draw_task(row, numbers[numbers["task"] == task], study, looks)
+        figure, rows = panels.task_rows(
+            numbers, lambda part: 22 + max(30, ROW * len(part[["backbone", "upstream"]].drop_duplicates()))
+        )
+        for row, part in rows:
+            draw_task(row, part, study, looks)
         panels.legend(figure, looks, study)
         explanation = (
             "Curves: markers at 95 % of the own gain. Dotted: the baseline's score at 95 % of its gain. "

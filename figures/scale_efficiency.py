@@ -51,15 +51,10 @@ BEYOND = 1.7  # times all patients: where a baseline that is not reached is mark
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A block of panels for each task, in it a row for each cohort and a column for each backbone."""
     with mpl.rc_context(style.STYLE):
-        upstreams = set(numbers["upstream"])
-        looks = style.shown_looks(study["upstreams"], upstreams)
-        tasks = list(numbers["task"].unique())
-        cohorts = numbers.groupby("task")["cohort"].nunique()
-        heights = [27 * cohorts[task] + 16 for task in tasks]
-        figure = panels.page(height=sum(heights))
-        blocks = figure.subfigures(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for block, task in zip(blocks, tasks, strict=True):
-            draw_task(block, numbers[numbers["task"] == task], study, looks)
+        looks = style.shown_looks(study["upstreams"], numbers["upstream"])
+        figure, blocks = panels.task_rows(numbers, lambda part: 27 * part["cohort"].nunique() + 16)
+        for block, part in blocks:
+            draw_task(block, part, study, looks)
         small, narrow = study["roles"]["small"], names.title(study["roles"]["narrow"], study)
         panels.legend(figure, looks, study)
         explanation = (

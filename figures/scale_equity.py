@@ -27,6 +27,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
@@ -34,7 +35,7 @@ from medtransfer.metrics.evaluate import EXPECTED_GAP, GAP, RATES
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS
 from medtransfer.plotting.subgroups import column_order, column_title, subgroup_numbers
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -47,15 +48,12 @@ EXPECTED: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 6, "ma
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """For each task a row of panels for each rate, a panel for each column of groups, a line for each upstream."""
     with mpl.rc_context(style.STYLE):
-        blocks = [part for _, part in numbers.groupby("task", sort=False)]
-        heights = [22 * part["metric"].nunique() + 19 for part in blocks]
-        columns = max(part["subgroup_by"].nunique() for part in blocks)
-        figure = panels.page(height=sum(heights))
-        boxes = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for box, part in zip(boxes, blocks, strict=True):
+        columns = numbers.groupby("task")["subgroup_by"].nunique().max()
+        figure, boxes = panels.task_rows(numbers, lambda part: 22 * part["metric"].nunique() + 19)
+        for box, part in boxes:
             draw_task(box, part, columns, study)
-        panels.legend(figure, networks.upstream_looks(numbers, study), study)
-        networks.small_print(
+        panels.legend(figure, style.shown_looks(study["upstreams"], numbers["upstream"]), study)
+        panels.print_below(
             figure,
             f"{names.method(study['confidence'])} Dashes: gap expected of equal groups. Under backbones: parameters.",
             study,
@@ -86,7 +84,7 @@ def draw_task(box: SubFigure, numbers: pd.DataFrame, columns: int, study: Study)
 def draw_gaps(panel: Axes, numbers: pd.DataFrame, study: Study) -> None:
     """Upstreams as lines over backbones from small to large, with what is expected of equal groups."""
     place = networks.backbone_axis(panel, numbers, study)
-    looks = networks.upstream_looks(numbers, study)
+    looks = style.shown_looks(study["upstreams"], numbers["upstream"])
     for position, (upstream, look) in enumerate(looks.items()):
         x = place + DODGE * (position - (len(looks) - 1) / 2)
         gap, expected = (

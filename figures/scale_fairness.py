@@ -52,14 +52,13 @@ EXPECTED: dict[str, Any] = {"linestyle": "", "marker": "|", "markersize": 4, "ma
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """For each task the groups over the gaps, a panel for each cohort that has any."""
     with mpl.rc_context(style.STYLE):
-        blocks = [part for _, part in numbers.groupby("task", sort=False)]
-        heights = [LINE * (last_line(places(part)) + last_line(columns(part))) + 29 for part in blocks]
-        figure = panels.page(height=sum(heights))
-        boxes = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for box, part in zip(boxes, blocks, strict=True):
+        figure, boxes = panels.task_rows(
+            numbers, lambda part: LINE * (last_line(places(part)) + last_line(columns(part))) + 29
+        )
+        for box, part in boxes:
             draw_task(box, part, study)
         networks.legend(figure, study)
-        networks.small_print(
+        panels.print_below(
             figure,
             f"Means over seeds, {100 * study['confidence']:g} % intervals over patients and seeds. Right of panels: "
             "images. Shaded: the worst off. Upright dashes: gap expected of equal groups. Ages: years.",

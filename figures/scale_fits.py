@@ -100,11 +100,9 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row for each task, a panel for each axis that it has a fit over."""
     with mpl.rc_context(style.STYLE):
         looks = style.shown_looks(study["upstreams"], numbers["upstream"])
-        tasks = list(numbers["task"].unique())
-        figure = panels.page(height=56 * len(tasks))
-        rows = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
-        for row, task in zip(rows, tasks, strict=True):
-            draw_task(row, numbers[numbers["task"] == task], study, looks)
+        figure, rows = panels.task_rows(numbers, lambda part: 56)
+        for row, part in rows:
+            draw_task(row, part, study, looks)
         panels.legend(figure, looks, study)
         explanation = (
             "Lines: least squares over networks with an upstream, with their intervals; above each, the gain per "

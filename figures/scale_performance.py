@@ -43,12 +43,10 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row of panels for each task, a panel for each cohort, a line for each upstream."""
     with mpl.rc_context(style.STYLE):
         looks = style.shown_looks(study["upstreams"], numbers["upstream"])
-        tasks = list(numbers["task"].unique())
         columns = numbers.groupby("task")["cohort"].nunique().max()
-        figure = panels.page(height=62 * len(tasks))
-        rows = figure.subfigures(len(tasks), 1, squeeze=False)[:, 0]
-        for row, task in zip(rows, tasks, strict=True):
-            draw_task(row, numbers[numbers["task"] == task], columns, study, looks)
+        figure, rows = panels.task_rows(numbers, lambda part: 62)
+        for row, part in rows:
+            draw_task(row, part, columns, study, looks)
         panels.legend(figure, looks, study)
         panels.small_print(figure, "Under backbones: parameters. ID, OOD: in-, out-of-distribution.", study)
     return figure

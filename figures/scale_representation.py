@@ -24,13 +24,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from medtransfer.config import NO_UPSTREAM
+from medtransfer.config import NO_UPSTREAM, RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 from medtransfer.runs import CELL
 
 if TYPE_CHECKING:
@@ -99,12 +99,9 @@ def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A block of panels for each task: a row for each network, columns for CKA and for prefixes."""
     with mpl.rc_context(style.STYLE):
         looks = style.shown_looks(study["upstreams"], numbers["upstream"])
-        tasks = list(numbers["task"].unique())
-        heights = [17 + 29 * numbers[numbers["task"] == task]["backbone"].nunique() for task in tasks]
-        figure = panels.page(height=sum(heights))
-        blocks = figure.subfigures(len(tasks), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for block, task in zip(blocks, tasks, strict=True):
-            draw_task(block, numbers[numbers["task"] == task], study, looks)
+        figure, blocks = panels.task_rows(numbers, lambda part: 17 + 29 * part["backbone"].nunique())
+        for block, part in blocks:
+            draw_task(block, part, study, looks)
         panels.legend(figure, looks, study)
         explanation = (
             "CKA: means over seeds; bands reach from the lowest to the highest bound of the single intervals, which "

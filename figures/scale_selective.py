@@ -46,14 +46,12 @@ STEPS = MaxNLocator(5, steps=[1, 2, 5, 10])
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A row of panels for each task, a panel for each cohort, a line for each network."""
     with mpl.rc_context(style.STYLE):
-        blocks = [part for _, part in numbers.groupby("task", sort=False)]
-        columns = max(part["cohort"].nunique() for part in blocks)
-        figure = panels.page(height=58 * len(blocks))
-        boxes = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-        for box, part in zip(boxes, blocks, strict=True):
+        columns = numbers.groupby("task")["cohort"].nunique().max()
+        figure, boxes = panels.task_rows(numbers, lambda part: 58)
+        for box, part in boxes:
             draw_task(box, part, columns, study)
         networks.legend(figure, study)
-        networks.small_print(
+        panels.print_below(
             figure,
             f"Bands: {100 * study['confidence']:g} % bootstrap intervals over patients, seeds pooled. AURC: means over "
             "seeds, intervals over patients and seeds.",

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.logs import step_log
 from medtransfer.metrics.bootstrap import percentile_interval
-from medtransfer.metrics.seeds import resampled_means
+from medtransfer.metrics.seeds import pooled
 from medtransfer.plotting import names
 from medtransfer.plotting.tables import interval, write_table
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -40,8 +41,7 @@ COLUMNS += ["difference", "difference_low", "difference_high", "paired", "n_seed
 class Gain(NamedTuple):
     """The scaled gain of a task on a cohort."""
 
-    value: float
-    replicates: np.ndarray  # [B]
+    drawn: np.ndarray  # [1 + B], on all images, then under each draw of patients and seeds
     n_seeds: int  # of the cell that has fewer
     n: int  # images
 
@@ -55,9 +55,8 @@ def scaled_gain(results: Results, task: str, cohort: str) -> Gain | None:
     large, small = (results.measured((task, *pair, "pretrained", RULE, FULL), cohort) for pair in pairs)
     if large is None or small is None:
         return None
-    value = large.values.mean() - small.values.mean()
-    replicates = resampled_means(large.replicates, generator) - resampled_means(small.replicates, generator)
-    return Gain(float(value), replicates, min(len(large.values), len(small.values)), small.n)
+    gain = pooled(large.replicates, large.values, generator) - pooled(small.replicates, small.values, generator)
+    return Gain(gain, min(len(large.values), len(small.values)), small.n)
 
 
 # %%
@@ -85,10 +84,9 @@ def compared(results: Results) -> pd.DataFrame:
             rows.append((task, task, cohort, *place, *_gain(decided, study), *alone))
             for variant, gain in measured.items():
                 paired = tested[variant] == cohort and gain.n == decided.n
-                order = np.arange if paired else np.random.default_rng(0).permutation
-                differences = gain.replicates[order(len(gain.replicates))] - decided.replicates
-                interval_of = percentile_interval(differences, study["confidence"])
-                difference = (gain.value - decided.value, *interval_of, paired)
+                replicates = gain.drawn[1:] if paired else np.random.default_rng(0).permutation(gain.drawn[1:])
+                interval_of = percentile_interval(replicates - decided.drawn[1:], study["confidence"])
+                difference = (gain.drawn[0] - decided.drawn[0], *interval_of, paired)
                 where = (task, variant, tested[variant], *place)
                 rows.append((*where, *_gain(gain, study), *difference, gain.n_seeds, gain.n))
     if not rows:
@@ -100,7 +98,7 @@ def compared(results: Results) -> pd.DataFrame:
 
 
 def _gain(gain: Gain, study: Study) -> tuple[float, float, float]:
-    return (gain.value, *percentile_interval(gain.replicates, study["confidence"]))
+    return (gain.drawn[0], *percentile_interval(gain.drawn[1:], study["confidence"]))
 
 
 # %%

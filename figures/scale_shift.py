@@ -73,8 +73,7 @@ def shift_numbers(results: Results, study: Study) -> pd.DataFrame:
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """A tile for each task and out-of-distribution cohort: level against level, and the difference."""
     with mpl.rc_context(style.STYLE):
-        upstreams = set(numbers["upstream"])
-        looks = style.shown_looks(study["upstreams"], upstreams)
+        looks = style.shown_looks(study["upstreams"], numbers["upstream"])
         change = numbers[numbers["quantity"] == DIFFERENCE]
         cohorts = change[["task", "cohort"]].drop_duplicates()
         figure, tiles = tiled(len(cohorts), columns=2, height=54)

@@ -27,6 +27,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
 from medtransfer.logs import step_log
@@ -34,7 +35,7 @@ from medtransfer.metrics.evaluate import SCALED
 from medtransfer.metrics.seeds import mean_over_seeds
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 from medtransfer.runs import CELL
 
 if TYPE_CHECKING:
@@ -49,13 +50,10 @@ DODGE = 0.17  # between lines, so that their intervals do not hide one another
 def draw(numbers: pd.DataFrame, study: Study) -> Figure:
     """For each task a row of panels for each metric, a line for each upstream."""
     with mpl.rc_context(style.STYLE):
-        blocks = [part for _, part in numbers.groupby("task", sort=False)]
-        height = 22 * len(METRICS) + 18
-        figure = panels.page(height=height * len(blocks))
-        boxes = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-        for box, part in zip(boxes, blocks, strict=True):
+        figure, boxes = panels.task_rows(numbers, lambda part: 22 * len(METRICS) + 18)
+        for box, part in boxes:
             draw_task(box, part, study)
-        panels.legend(figure, networks.upstream_looks(numbers, study), study)
+        panels.legend(figure, style.shown_looks(study["upstreams"], numbers["upstream"]), study)
         panels.small_print(figure, "Under backbones: parameters.", study)
     return figure
 
@@ -94,7 +92,7 @@ def cohort_title(row: pd.Series, study: Study) -> str:
 def draw_metric(panel: Axes, numbers: pd.DataFrame, study: Study) -> None:
     """Upstreams as lines over backbones from small to large."""
     place = networks.backbone_axis(panel, numbers, study)
-    looks = networks.upstream_looks(numbers, study)
+    looks = style.shown_looks(study["upstreams"], numbers["upstream"])
     for position, (upstream, look) in enumerate(looks.items()):
         rows = numbers["upstream"] == upstream
         panels.line(panel, place[rows] + DODGE * (position - (len(looks) - 1) / 2), numbers[rows], look)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.logs import step_log
 from medtransfer.metrics import calibration
@@ -30,7 +31,7 @@ from medtransfer.metrics.evaluate import ALL, SCALED
 from medtransfer.plotting import names
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.tables import interval, write_table
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.results import FULL, Results, Study
 from medtransfer.runs import CELL, KEYS
 
 if TYPE_CHECKING:

@@ -203,8 +203,7 @@ def small_print(figure: Figure, study: Study) -> None:
         "expects the effect. Marks of bars, and words beside them: the verdict of that interval alone; above: of all "
         "contrasts of a claim, after Holm's method over claims and tasks."
     )
-    lines = [line for each in (text, study["note"]) for line in textwrap.wrap(each, 165, break_on_hyphens=False)]
-    figure.text(0.01, 0.004, "\n".join(lines), fontsize=6, color="0.3", va="bottom")
+    panels.print_below(figure, text, study)
 
 
 # %%

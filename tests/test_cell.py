@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medtransfer.metrics.calibration import fit_temperature
 from medtransfer.metrics.cell import measure_cell, similarity
 from medtransfer.metrics.curves import validation_curves
 from medtransfer.metrics.diagrams import COVERAGES, diagrams
 from tests.test_evaluate import LABELS, demographics_of, predictions_of
 
 DRAWS: dict[str, Any] = {"replicates": 100, "seed": 3}
-SETTINGS: dict[str, Any] = {**DRAWS, "confidence": 0.9, "operating_point": "youden", "bins": 5}
+SETTINGS: dict[str, Any] = {**DRAWS, "confidence": 0.9, "bins": 5}
 CELL = {"task": "chest", "backbone": "r14w16", "upstream": "none", "initialisation": "random", "recipe": "rule"}
 
 
@@ -51,7 +52,10 @@ def seeds() -> list[pd.DataFrame]:
 
 
 def test_a_diagram_holds_the_forecasts_of_all_seeds_and_scaling_mends_what_is_too_sure() -> None:
-    drawn = diagrams(seeds(), labels=LABELS, kind="multilabel", id_cohort="home", **SETTINGS)
+    validation = seeds()[0].query("split == 'val'")
+    logits, targets = (validation[[f"{name}_{x}" for x in LABELS]].to_numpy(float) for name in ("logit", "target"))
+    temperatures = [fit_temperature(each * logits, targets, "multilabel") for each in (1.0, 3.0)]
+    drawn = diagrams(seeds(), temperatures, labels=LABELS, kind="multilabel", id_cohort="home", **SETTINGS)
     test = seeds()[0].query("cohort == 'home' and split == 'test'")
     known = test[[f"target_{label}" for label in LABELS]].notna().to_numpy().sum()
     home = drawn[drawn["cohort"] == "home"].set_index("diagram")
@@ -112,7 +116,7 @@ def test_a_cell_is_measured_from_files_to_files(tmp_path: Path) -> None:
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in names}
     task: dict[str, Any] = {"labels": LABELS, "kind": "multilabel", "id_cohort": "home"}
     task |= {"subgroups": {"sex": None, "site": None}, "intersections": []}
-    settings = {**SETTINGS, "min_group": 10}
+    settings = {**SETTINGS, "operating_point": "youden", "min_group": 10}
     cell = CELL | {"budget": "pct100"}
     measure_cell(cell, folders, cohorts, task, settings, outputs)
     for name, path in outputs.items():

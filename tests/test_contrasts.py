@@ -8,7 +8,7 @@ import pytest
 
 from medtransfer.errors import UserError
 from medtransfer.metrics.seeds import mean_over_seeds
-from medtransfer.plotting.contrasts import baseline, curves, differences, fractions_needed, pooled
+from medtransfer.plotting.contrasts import baseline, curves, differences, fractions_needed, paired_by_seed
 from medtransfer.results import Measured, Results, Study
 from medtransfer.runs import CELL, budget_fraction
 from tests.invented import STUDY
@@ -51,7 +51,7 @@ def both(scores: Any) -> dict[str, Any]:
 def test_pooled_starts_with_the_plain_mean_and_has_the_interval_of_the_mean_over_seeds():
     rng = np.random.default_rng(0)
     measured = Measured(np.array([0.7, 0.8, 0.9]), rng.normal(0.8, 0.05, (3, 2000)), 100)
-    whole = pooled(measured)
+    whole = paired_by_seed(measured)
     mean, low, high = mean_over_seeds(measured.replicates, measured.values, 0.9, np.random.default_rng(1))
     assert whole.shape == (2001,)
     assert whole[0] == pytest.approx(mean) == pytest.approx(0.8)

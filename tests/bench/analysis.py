@@ -16,13 +16,13 @@ from medtransfer.metrics.evaluate import evaluate
 from medtransfer.results import Results
 from medtransfer.runs import CELL
 from tests import invented
+from tests.bench.timing import seconds_of
 
 IMAGES, REPLICATES, ROUNDS = 25_000, 1000, 3
 LABELS = ["atelectasis", "cardiomegaly", "consolidation", "edema", "effusion"]
 PAPER_RUNS = 5000
 WHAT: dict[str, Any] = {"labels": LABELS, "kind": "multilabel", "id_cohort": "chexpert"}
 DRAWS: dict[str, Any] = {"replicates": REPLICATES, "confidence": 0.95, "seed": 0, "bins": 15}
-DRAWS |= {"operating_point": "youden"}
 GROUPS: dict[str, Any] = {
     "subgroups": {"sex": None, "age": [0, 40, 60, 80, 121], "view": None},
     "intersections": [["sex", "age"]],
@@ -33,19 +33,20 @@ def main() -> None:
     """Print seconds for a run, for its parts, for growing numbers of runs, and for reading 5,000 runs' results."""
     demographics = patients()
     runs = [predictions(seed, demographics) for seed in range(4)]
+    decided = {**DRAWS, **GROUPS, "operating_point": "youden", "min_group": 20}
 
     def measured(number: int) -> Callable[[], Any]:
-        return lambda: [evaluate(run, demographics, **WHAT, **DRAWS, **GROUPS, min_group=20) for run in runs[:number]]
+        return lambda: [evaluate(run, demographics, **WHAT, **decided) for run in runs[:number]]
 
     parts: dict[str, Callable[[], Any]] = {
         "one run: metrics, sub-groups, calibration": measured(1),
         "two runs": measured(2),
         "four runs": measured(4),
-        "diagrams of one seed": lambda: diagrams(runs[:1], **WHAT, **DRAWS),
+        "diagrams of one seed": lambda: diagrams(runs[:1], [1.0], **WHAT, **DRAWS),
         "of which the draws of patients, twice": lambda: patient_counts(demographics["patient_id"], REPLICATES, [0]),
     }
     with threadpool_limits(1):
-        rounds = [[_seconds(part) for part in parts.values()] for _ in range(ROUNDS)]
+        rounds = [[seconds_of(part) for part in parts.values()] for _ in range(ROUNDS)]
     seconds = dict(zip(parts, np.median(rounds, axis=0), strict=True))
     for part, each in seconds.items():
         print(f"{part}: {each:.2f} s")
@@ -93,12 +94,6 @@ def _read(folder: Path, times: int) -> tuple[int, float]:
         for cohort in results.cohorts(dict(zip(CELL, cell, strict=True))["task"]):
             results.measured(tuple(cell), cohort)
     return len(results.runs), time.perf_counter() - start
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """Bootstrapped AUCs: all replicates at once against scikit-learn in a loop, with identical draws and results."""
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from medtransfer.metrics.bootstrap import patient_counts
 from medtransfer.metrics.ranking import auc
+from tests.bench.timing import seconds_of
 
 IMAGES, LABELS, REPLICATES = 25_000, 5, 1000
 LOOPED = 10  # replicates that the loop is timed on, for each label
@@ -39,7 +37,7 @@ def main() -> None:
     with threadpool_limits(1):
         difference = np.abs(at_once()[:, :LOOPED] - loop()).max()
         rounds = [
-            (_seconds(loop), _seconds(at_once), _seconds(lambda: patient_counts(patients, REPLICATES, [0])))
+            (seconds_of(loop), seconds_of(at_once), seconds_of(lambda: patient_counts(patients, REPLICATES, [0])))
             for _ in range(ROUNDS)
         ]
     looped, vectorised, draws = np.median(rounds, axis=0)
@@ -50,12 +48,6 @@ def main() -> None:
         f"{what}, vectorised: {vectorised:.3f} s, {looped / vectorised:.0f} times faster, differing by {difference:.0e}"
     )
     print(f"{REPLICATES} draws of the patients of {IMAGES} images, needed by both: {draws:.3f} s")
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

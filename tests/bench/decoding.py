@@ -6,7 +6,6 @@ process.
 """
 
 import io
-import time
 from collections.abc import Callable
 
 import gdcm
@@ -19,6 +18,7 @@ from pydicom.pixels.decoders.base import Decoder
 from threadpoolctl import threadpool_limits
 
 from medtransfer.imaging.dicom import read_dicom, stored_pixels
+from tests.bench.timing import seconds_of
 from tests.dicom_files import as_bytes, compressed, compressed_by_gdcm, dataset, encapsulated
 
 ROWS, COLUMNS, BITS = 2500, 2048, 12
@@ -48,7 +48,7 @@ def _line(name: str, content: bytes) -> str:
     decoder = get_decoder(pydicom.dcmread(io.BytesIO(content)).file_meta.TransferSyntaxUID)
     alone = {plugin or "numpy": _alone(decoder, content, plugin) for plugin in decoder.available_plugins or ("",)}
     works = {"stored": lambda: stored_pixels(content), "shown": lambda: read_dicom(content), **alone}
-    seconds = [[_seconds(work) for work in works.values()] for _ in range(ROUNDS)]
+    seconds = [[seconds_of(work) for work in works.values()] for _ in range(ROUNDS)]
     rates = dict(zip(works, 1 / np.median(seconds, axis=0), strict=True))
     stored, shown = rates.pop("stored"), rates.pop("shown")
     best = max(rates.values())
@@ -58,12 +58,6 @@ def _line(name: str, content: bytes) -> str:
 
 def _alone(decoder: Decoder, content: bytes, plugin: str) -> Callable[[], object]:
     return lambda: decoder.as_array(pydicom.dcmread(io.BytesIO(content)), decoding_plugin=plugin)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _radiograph() -> np.ndarray:

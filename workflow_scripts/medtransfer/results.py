@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from medtransfer.errors import UserError
-from medtransfer.runs import CELL, KEYS, budget_fraction
+from medtransfer.runs import CELL, KEYS, budget_fraction, budget_name
 
 PRIMARY = "primary"
 """Stands for the primary metric of each task."""
 ALL = "all"
-FULL = "pct100"
-RULE = "rule"
+FULL = budget_name(1.0)
 
 Key = tuple[str, ...]
 """The keys of a cell: task, backbone, upstream, initialisation, recipe, budget."""

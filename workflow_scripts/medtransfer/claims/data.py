@@ -7,8 +7,9 @@ from typing import Literal
 import pandas as pd
 
 from medtransfer.claims.schema import SPECIAL, Term
+from medtransfer.config import RULE
 from medtransfer.metrics.evaluate import ALL, GAP, MEAN
-from medtransfer.results import FULL, PRIMARY, RULE, Key, Results, Study
+from medtransfer.results import FULL, PRIMARY, Key, Results, Study
 from medtransfer.runs import CELL, KEYS, budget_name
 
 

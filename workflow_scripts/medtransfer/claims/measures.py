@@ -10,12 +10,13 @@ from medtransfer.claims.contrast import Cell, Curve
 from medtransfer.claims.data import Data, NotJudged
 from medtransfer.claims.schema import INTERACTION, SHARE_NEEDED, SIMILARITY, STEPS, Contrast, Measure, Term
 from medtransfer.claims.tested import cohorts, sides, tested
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.metrics.convergence import first_reached, share_of_gain
 from medtransfer.metrics.scaling import INTERACTION as COEFFICIENT
 from medtransfer.metrics.scaling import scaling_fit
-from medtransfer.metrics.seeds import resampled_means
-from medtransfer.results import FULL, PRIMARY, RULE, Key, Measured
+from medtransfer.metrics.seeds import pooled
+from medtransfer.results import FULL, PRIMARY, Key, Measured
 from medtransfer.runs import CELL, budget_name
 
 BASELINE = Term(weight=1, backbone="small", upstream="narrow")
@@ -136,7 +137,7 @@ def _share_needed(term: Term, task: str, data: Data, generator: np.random.Genera
     parts = sides(Measure(), task, data)
     measured = [tested(each, PRIMARY, parts, data) for each in keys]
     _require_pairs(keys, measured)
-    *scores, target = [np.append(one.values.mean(), resampled_means(one.replicates, generator)) for one in measured]
+    *scores, target = [pooled(one.replicates, one.values, generator) for one in measured]
     curve = Curve(np.array(fractions), np.stack(scores), target)
     note = f"The smallest fraction that was tried is {fractions[0]:g}."
     runs = f"{'; '.join(_name(each, data) for each in keys[:-1])} against {_name(baseline, data)}"

@@ -29,14 +29,20 @@ def patient_counts(patient_ids: Sequence[str] | pd.Series, replicates: int, seed
     return np.ascontiguousarray(drawn.T)[image_patient].T
 
 
+def defined(replicates: np.ndarray) -> np.ndarray:
+    """The replicates [B] that are not NaN; none at all where more than MOST_UNDEFINED of them are."""
+    known = replicates[~np.isnan(replicates)]
+    return known if len(known) >= (1 - MOST_UNDEFINED) * len(replicates) else known[:0]
+
+
 def percentile_interval(replicates: np.ndarray, confidence: float) -> tuple[float, float]:
     """The central `confidence` (0 to 1) of the replicates [B] of a metric, those where it is undefined (NaN) left out.
 
     Both ends are NaN where more than MOST_UNDEFINED of the replicates are undefined. Percentile method: Efron and
     Tibshirani 1993, An Introduction to the Bootstrap, section 13.3.
     """
-    defined = replicates[~np.isnan(replicates)]
-    if len(defined) < max(1, (1 - MOST_UNDEFINED) * len(replicates)):
+    known = defined(replicates)
+    if not len(known):
         return np.nan, np.nan
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

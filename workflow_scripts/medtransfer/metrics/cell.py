@@ -43,15 +43,19 @@ def measure_cell(
     evaluated = {seed: evaluate(run, demographics, **task, **settings) for seed, run in runs.items()}
     what = {"labels": task["labels"], "kind": task["kind"]}
     draws = {"replicates": settings["replicates"], "seed": settings["seed"]}
+    temperatures = [_temperature(each.metrics) for each in evaluated.values()]
     curves = {
         seed: validation_curves(pd.read_parquet(Path(folder) / "validation.parquet"), **what, **draws)
         for seed, folder in folders.items()
     }
     drawn = diagrams(
         list(runs.values()),
+        temperatures,
         **what,
+        **draws,
         id_cohort=task["id_cohort"],
-        **{k: settings[k] for k in settings if k != "min_group"},
+        confidence=settings["confidence"],
+        bins=settings["bins"],
     )
     measured = {
         seed: pd.concat(
@@ -95,6 +99,10 @@ def similarity(representations: dict[int, Path], confidence: float) -> pd.DataFr
             values = cka_interval(left, right, confidence) if len(left) >= FEWEST else (np.nan, np.nan, np.nan)
             rows.append((comparison, seeds, block, depth, *values, len(left)))
     return pd.DataFrame(rows, columns=["comparison", "seeds", "block", "depth", "value", "ci_low", "ci_high", "n"])
+
+
+def _temperature(metrics: pd.DataFrame) -> float:
+    return float(metrics.loc[metrics["metric"] == "temperature", "value"].item())
 
 
 def _load(path: Path) -> dict[str, dict[str, np.ndarray]]:

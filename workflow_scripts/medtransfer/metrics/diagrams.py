@@ -8,9 +8,8 @@ import pandas as pd
 from medtransfer.metrics.bootstrap import percentile_interval
 from medtransfer.metrics.calibration import reliability
 from medtransfer.metrics.evaluate import SCALED
-from medtransfer.metrics.fairness import Rule
 from medtransfer.metrics.probabilities import Kind
-from medtransfer.metrics.sample import Reference, Sample, with_known_target
+from medtransfer.metrics.sample import Sample, with_known_target
 from medtransfer.metrics.selective import risk_coverage
 
 COVERAGES = [round(0.05 * number, 2) for number in range(1, 21)]
@@ -19,6 +18,7 @@ COLUMNS = ["cohort", "shift", "diagram", "x", "value", "ci_low", "ci_high", "n"]
 
 def diagrams(
     runs: Sequence[pd.DataFrame],
+    temperatures: Sequence[float],
     *,
     labels: Sequence[str],
     kind: Kind,
@@ -26,7 +26,6 @@ def diagrams(
     replicates: int,
     confidence: float,
     seed: int,
-    operating_point: Rule,
     bins: int,
 ) -> pd.DataFrame:
     """Diagrams of each cohort's test images.
@@ -37,13 +36,13 @@ def diagrams(
 
     Args:
         runs: The predictions of each seed, as for `evaluate`.
+        temperatures: The temperature of each seed, which `evaluate` has fitted.
         labels: Labels of the task.
         kind: "multilabel" or "multiclass".
         id_cohort: The cohort that is in-distribution.
         replicates: Bootstrap replicates.
         confidence: Coverage of the intervals, 0 to 1.
         seed: Seed of the bootstrap.
-        operating_point: How operating points are chosen; diagrams do not depend on it.
         bins: Bins of a reliability diagram.
 
     Returns:
@@ -51,10 +50,6 @@ def diagrams(
         temperature scaling) x is a bin's mean forecast and value how often it came true; in `risk_coverage` x is the
         share of decisions that are taken, the surest first, and value the share of wrong ones among them.
     """
-    references = [
-        Reference.fitted(run[(run["cohort"] == id_cohort) & (run["split"] == "val")], labels, kind, operating_point)
-        for run in runs
-    ]
     rows = []
     for cohort in dict.fromkeys(runs[0]["cohort"]):
         samples = [
@@ -69,7 +64,7 @@ def diagrams(
         ]
         place = cohort, "id" if cohort == id_cohort else "ood"
         raw = np.concatenate([sample.logits for sample in samples])
-        scaled = np.concatenate([s.logits / r.temperature for s, r in zip(samples, references, strict=True)])
+        scaled = np.concatenate([s.logits / each for s, each in zip(samples, temperatures, strict=True)])
         targets = np.concatenate([sample.targets for sample in samples])
         weights = np.concatenate([sample.weights.T for sample in samples]).T
         for name, logits in (("reliability", raw), (f"reliability{SCALED}", scaled)):

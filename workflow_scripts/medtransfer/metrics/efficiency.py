@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medtransfer.metrics.bootstrap import MOST_UNDEFINED
+from medtransfer.metrics.bootstrap import defined
 from medtransfer.metrics.convergence import Floats, first_reached
 
 
@@ -63,8 +63,8 @@ def needed_interval(needed: Floats, confidence: float) -> Needed:
     `percentile_interval`, undefined replicates (NaN) are left out, and there are no bounds where most are undefined.
     """
     value, replicates = needed[0], needed[1:]
-    defined = replicates[~np.isnan(replicates)]
-    if len(defined) < max(1, (1 - MOST_UNDEFINED) * len(replicates)):
+    known = defined(replicates)
+    if not len(known):
         return Needed(float(value), np.nan, np.nan, np.nan)
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
-    return Needed(float(value), float(low), float(high), float(np.isfinite(defined).mean()))
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
+    return Needed(float(value), float(low), float(high), float(np.isfinite(known).mean()))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from medtransfer.metrics.accuracy import recalls
-from medtransfer.metrics.bootstrap import MOST_UNDEFINED
+from medtransfer.metrics.bootstrap import defined
 
 Rule = Literal["youden"] | float
 
@@ -125,9 +125,9 @@ def expected_gap(values_by_group: np.ndarray) -> float:
     A rate of 0 or 1 has no spread in any bootstrap, and a spread estimated from n images is too small by about the
     factor sqrt(1 - 1 / n): in groups of a few images the expected gap comes out low.
 
-    Replicates in which a group is undefined (NaN) are left out. NaN where more than MOST_UNDEFINED of them are, where
+    Replicates in which a group is undefined (NaN) are left out. NaN where most of them are (`bootstrap.defined`), where
     an estimate is NaN, and with fewer than two groups.
     """
     gaps = gap(values_by_group[:, 1:] - values_by_group[:, :1])
-    defined = gaps[~np.isnan(gaps)]
-    return float(defined.mean()) if len(defined) >= max(1, (1 - MOST_UNDEFINED) * len(gaps)) else np.nan
+    known = defined(gaps)
+    return float(known.mean()) if len(known) else np.nan

@@ -28,6 +28,11 @@ def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
     return means + np.take_along_axis(deviations, drawn, axis=0).mean(axis=0)
 
 
+def pooled(values: Floats, point: Floats, generator: np.random.Generator) -> Floats:
+    """Means over seeds, [1 + replicates]: of `point` [seeds], then `resampled_means` of `values`."""
+    return np.append(point.mean(), resampled_means(values, generator))
+
+
 def mean_over_seeds(
     values: Floats, point: Floats, confidence: float, generator: np.random.Generator
 ) -> tuple[float, float, float]:

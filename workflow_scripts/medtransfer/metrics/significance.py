@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from medtransfer.metrics.bootstrap import MOST_UNDEFINED
+from medtransfer.metrics.bootstrap import defined
 
 Floats = npt.NDArray[np.float64]
 
@@ -14,13 +14,11 @@ Floats = npt.NDArray[np.float64]
 def standard_error(replicates: Floats) -> float:
     """Standard deviation of the replicates [B] of an estimate, undefined ones (NaN) left out; in its units.
 
-    NaN where more than MOST_UNDEFINED of them are undefined, or fewer than two are not. Efron & Tibshirani 1993, An
+    NaN where most of them are undefined (`bootstrap.defined`), or fewer than two are not. Efron & Tibshirani 1993, An
     Introduction to the Bootstrap, chapter 6.
     """
-    defined = replicates[~np.isnan(replicates)]
-    if len(defined) < max(2, (1 - MOST_UNDEFINED) * len(replicates)):
-        return math.nan
-    return float(defined.std(ddof=1))
+    known = defined(replicates)
+    return float(known.std(ddof=1)) if len(known) >= 2 else math.nan
 
 
 def p_value(effect: float, replicates: Floats, threshold: float, freedom: float = math.inf) -> float:

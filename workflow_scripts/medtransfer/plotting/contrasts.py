@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.metrics.bootstrap import percentile_interval
 from medtransfer.metrics.efficiency import fraction_needed, needed_interval
-from medtransfer.metrics.seeds import resampled_means
+from medtransfer.metrics.seeds import pooled
 from medtransfer.plotting.numbers import ALL_SEEDS
-from medtransfer.results import FULL, RULE, Key, Measured, Results, Study
+from medtransfer.results import FULL, Key, Measured, Results, Study
 from medtransfer.runs import CELL, budget_fraction
 
 Floats = npt.NDArray[np.float64]
@@ -22,14 +23,14 @@ SERIES = ["task", "backbone", "upstream", "initialisation", "recipe"]
 """The keys of a curve over budgets."""
 
 
-def pooled(measured: Measured) -> Floats:
+def paired_by_seed(measured: Measured) -> Floats:
     """Means over seeds, [1 + B]: on all images, then under each draw of patients and seeds.
 
     Every cell draws its seeds alike, so that the difference between two of them is that of pairs of one seed: such runs
     saw the same patients, or are one network on two cohorts, and what they share cancels. Where they share nothing the
     pairing does no harm.
     """
-    return np.append(measured.values.mean(), resampled_means(measured.replicates, np.random.default_rng(0)))
+    return pooled(measured.replicates, measured.values, np.random.default_rng(0))
 
 
 def differences(results: Results, pairs: Iterable[tuple[Place, Place]]) -> pd.DataFrame:
@@ -53,7 +54,7 @@ def differences(results: Results, pairs: Iterable[tuple[Place, Place]]) -> pd.Da
         place |= {"fraction": budget_fraction(cell[-1]), "cohort": cohort, "n": first.n, "n_other": second.n}
         single = pd.Series(first.values, results.seeds(cell)) - pd.Series(second.values, results.seeds(other[0]))
         rows += [{**place, "seed": str(seed), "value": value} for seed, value in single.dropna().items()]
-        change = pooled(first) - pooled(second)
+        change = paired_by_seed(first) - paired_by_seed(second)
         low, high = percentile_interval(change[1:], results.study["confidence"])
         rows.append({**place, "seed": ALL_SEEDS, "value": change[0], "ci_low": low, "ci_high": high})
         rows[-1]["n_seeds"] = min(len(first.values), len(second.values))
@@ -109,8 +110,8 @@ def fractions_needed(results: Results) -> pd.DataFrame:
         cells = list(series[list(CELL)].itertuples(index=False, name=None))
         for cohort in results.cohorts(task):
             points = [_measured(results, cell, cohort) for cell in cells]
-            target = pooled(_measured(results, baseline(task, results.study), cohort))
-            needed = fraction_needed(fractions, np.stack([pooled(point) for point in points]), target)
+            target = paired_by_seed(_measured(results, baseline(task, results.study), cohort))
+            needed = fraction_needed(fractions, np.stack([paired_by_seed(point) for point in points]), target)
             value, low, high, reached = needed_interval(needed, results.study["confidence"])
             row = {**keys, "cohort": cohort, "shift": "id" if cohort == results.cohorts(task)[0] else "ood"}
             row |= {"metric": results.study["tasks"][task]["primary_metric"], "target": target[0], "needed": value}

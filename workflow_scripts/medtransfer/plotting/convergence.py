@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.metrics.convergence import first_reached, share_of_gain
-from medtransfer.metrics.seeds import mean_over_seeds, resampled_means
+from medtransfer.metrics.seeds import mean_over_seeds, pooled
 from medtransfer.plotting.contrasts import baseline
 from medtransfer.plotting.numbers import ALL_SEEDS
-from medtransfer.results import FULL, RULE, Key, Results
+from medtransfer.results import FULL, Key, Results
 from medtransfer.runs import CELL
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +97,7 @@ def convergence_numbers(path: str, results: Results) -> pd.DataFrame:
 def shared_targets(curves: Curves) -> Floats:
     """The score at SHARE of the gain of the mean curve over seeds [1 + B]; replicates draw the seeds anew."""
     means = [
-        np.append(look[:, 0].mean(), resampled_means(look[:, 1:], np.random.default_rng(1)))  # alike at all steps
+        pooled(look[:, 1:], look[:, 0], np.random.default_rng(1))  # alike at all steps
         for look in curves.scores.swapaxes(0, 1)
     ]
     return share_of_gain(np.stack(means), SHARE)

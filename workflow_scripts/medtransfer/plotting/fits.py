@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medtransfer.config import NO_UPSTREAM
+from medtransfer.config import NO_UPSTREAM, RULE
 from medtransfer.errors import UserError
 from medtransfer.metrics.bootstrap import percentile_interval
 from medtransfer.metrics.scaling import INTERCEPT, ScalingFit, scaling_fit
-from medtransfer.metrics.seeds import resampled_means
-from medtransfer.results import FULL, RULE, Results
+from medtransfer.metrics.seeds import pooled
+from medtransfer.results import FULL, Results
 from medtransfer.runs import CELL
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ def fits(results: Results, sized: pd.DataFrame, task: str, cohort: str) -> list[
         return []
     if len(measured) < len(cells):
         raise UserError(f"Not all networks of {task} were tested on {cohort}. Compute the metrics of its runs again.")
-    scores = [np.append(each.values.mean(), resampled_means(each.replicates, generator)) for each in measured]
+    scores = [pooled(each.replicates, each.values, generator) for each in measured]
     seeds, n = min(len(each.values) for each in measured), measured[0].n
     found = []
     for axes in FITS:

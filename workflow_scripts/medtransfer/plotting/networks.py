@@ -1,16 +1,14 @@
 """Which networks figures compare, and how they look: all by size, or three: from scratch, the baseline, the largest."""
 
-import textwrap
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from medtransfer.config import RULE
 from medtransfer.errors import UserError
-from medtransfer.plotting import names
-from medtransfer.plotting.style import Look, looks, shown_looks
-from medtransfer.results import FULL, RULE, Results, Study
+from medtransfer.plotting import names, panels
+from medtransfer.plotting.style import Look, looks
+from medtransfer.results import FULL, Results, Study
 
 COMPARED = (("small", "none"), ("small", "narrow"), ("large", "broad"))
 """Roles of their backbones and upstreams."""
@@ -61,11 +59,6 @@ def network_looks(study: Study) -> dict[str, Look]:
     return {name: of_upstream[upstream] for name, upstream in zip(network_names(study), upstreams, strict=True)}
 
 
-def upstream_looks(numbers: pd.DataFrame, study: Study) -> dict[str, Look]:
-    """The looks of the upstreams that are drawn, as in all other figures."""
-    return shown_looks(study["upstreams"], numbers["upstream"])
-
-
 def backbone_axis(panel: Axes, numbers: pd.DataFrame, study: Study) -> pd.Series:
     """Makes an axis of the backbones, from small to large, with their parameters; the place of each row on it."""
     backbones = sorted(numbers["backbone"].unique(), key=lambda name: study["backbones"][name])
@@ -77,15 +70,5 @@ def backbone_axis(panel: Axes, numbers: pd.DataFrame, study: Study) -> pd.Series
 
 def legend(figure: Figure, study: Study) -> None:
     """One legend above all panels: the three networks."""
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, markeredgecolor="white", label=name)
-        for name, look in network_looks(study).items()
-    ]
+    handles = panels.handles(network_looks(study))
     figure.legend(handles=handles, loc="upper center", ncols=len(handles))
-
-
-def small_print(figure: Figure, explanation: str, study: Study) -> None:
-    """How to read the figure, and below it what its numbers cannot tell."""
-    texts = (explanation, study["note"])
-    wrapped = [line for text in texts for line in textwrap.wrap(text, 160, break_on_hyphens=False)]
-    figure.text(0.01, 0.005, "\n".join(wrapped), fontsize=6, color="0.3", va="bottom")
