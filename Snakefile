@@ -13,6 +13,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/requests.smk"
 
 
 pathvars:
@@ -27,6 +28,7 @@ include: "rules/quality.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
 include: "rules/figures.smk"
+include: "rules/cluster.smk"
 
 
 wildcard_constraints:
@@ -42,6 +44,12 @@ wildcard_constraints:
     budget=r"pct[0-9.e-]+",
     seed="[0-9]+",
     size="[0-9]+",
+
+
+onstart:
+    leftovers.sign(Path.cwd())
+    if workflow.non_local_exec:
+        leftovers.cancel_jobs(Path.cwd())
 
 
 rule all:

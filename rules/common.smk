@@ -1,6 +1,7 @@
 # What rules need to know of the configuration and of paths. Everything here runs again in every cluster job,
 # hence nothing imports torch, timm or a plotting library.
 import gc
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ gc.set_threshold(50_000)
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from medtransfer import plan, versions
+from medtransfer.compute import leftovers
 from medtransfer.config import NO_UPSTREAM, Finetuned, PretrainedHere, Released, load
 from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
@@ -20,6 +22,10 @@ from medtransfer.runs import run_table
 from medtransfer.training.recipe import named_recipes, resolution
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+
+# Before Snakemake looks for its lock; jobs, which run Snakemake as well, have none.
+if workflow.is_main_process and not workflow.dryrun:
+    leftovers.unlock(Path.cwd())
 
 # The demo is what runs when no configuration file is named. It is not a `configfile:`, since every other would be
 # merged into that.
@@ -33,9 +39,6 @@ except UserError as error:
 
 TIER = CONFIG.tier
 RESULTS = f"results/{TIER}"
-# How training computes, without what changes its course but not its results.
-TRAINING_SETTINGS = CONFIG.training.model_dump(include={"accelerator", "devices", "precision"})
-GPUS = CONFIG.training.devices if CONFIG.training.accelerator == "cuda" else 0
 RECIPES = named_recipes(CONFIG.recipe, CONFIG.recipes, CONFIG.search)
 TRIALS = CONFIG.search.trials if CONFIG.search else 0
 RUNS = run_table(CONFIG.studies, TRIALS)
@@ -338,6 +341,17 @@ def kept_runs():
 
 
 KEPT = kept_runs()
+
+
+def is_kept(run):
+    return all(re.fullmatch(pattern, getattr(run, key)) for key, pattern in KEPT.items())
+
+
+RELEASED_WEIGHTS = list(
+    dict.fromkeys(
+        f"{run.upstream}/{run.backbone}" for run in RUNS if isinstance(CONFIG.upstreams.get(run.upstream), Released)
+    )
+)
 
 
 def upstream_settings(wildcards):

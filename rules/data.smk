@@ -59,7 +59,7 @@ rule image_store:
     threads: CONFIG.decoding.threads
     resources:
         mem_mb=8000,
-        runtime=720,
+        runtime=store_minutes,
     params:
         reader=reading_reader,
         preparation=image_preparation,

@@ -16,7 +16,7 @@ rule duplicates:
     threads: CONFIG.decoding.threads
     resources:
         mem_mb=8000,
-        runtime=1440,
+        runtime=duplicates_minutes,
     params:
         settings=group_settings,
         recipe=versions.DUPLICATES,

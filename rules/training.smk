@@ -1,5 +1,5 @@
-# The two stages that may need a GPU. Their resume state lies in <results>/scratch, which no rule declares:
-# Snakemake would delete it when a job fails.
+# The two stages that may need a GPU. What they make, and their resume state, lies in <results>/scratch, which Snakemake
+# does not know of: it would delete both when a job ends badly, or when it was killed itself meanwhile.
 
 
 rule pretrain:
@@ -13,15 +13,19 @@ rule pretrain:
         "<logs>/pretrain/{upstream}/{backbone}.log",
     benchmark:
         "<benchmarks>/pretrain/{upstream}/{backbone}.tsv"
-    threads: CONFIG.training.threads
+    retries: attempts_for(UPSTREAM_WORKS.values())
+    threads: TRAINING.threads
     resources:
-        mem_mb=CONFIG.training.memory_mb,
-        runtime=CONFIG.training.runtime,
-        gpu=GPUS,
-        checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
+        **GPU_SITE,
+        mem_mb=upstream_memory,
+        runtime=upstream_minutes,
+        gpu=training_gpus,
+        micro_batch_mb=TRAINING.memory_mb,
+        checkpoint_seconds=int(TRAINING.checkpoint_seconds),
+        local_disk=TRAINING.local_disk or "",
     params:
         settings=upstream_settings,
-        training=TRAINING_SETTINGS,
+        training=training_settings,
         recipe_version=versions.TRAINING,
     message:
         "Pre-training {wildcards.backbone} on {wildcards.upstream}"
@@ -29,33 +33,29 @@ rule pretrain:
         "../workflow_scripts/pretrain.py"
 
 
+# Its output says what became of the run. `finished_run` gives the files their place.
 rule finetune:
     input:
-        subset="<results>/subsets/{task}/{budget}/seed{seed}.parquet",
-        cohorts=task_cohorts,
-        images=task_stores,
-        weights=upstream_weights,
+        unpack(run_inputs),
     output:
-        predictions=f"<results>/runs/{RUN}/predictions.parquet",
-        history=f"<results>/runs/{RUN}/history.parquet",
-        validation=f"<results>/runs/{RUN}/validation.parquet",
-        representation=f"<results>/runs/{RUN}/representation.npz",
-        record=f"<results>/runs/{RUN}/run.json",
+        f"<results>/scratch/{RUN}/outcome.json",
     log:
         f"<logs>/finetune/{RUN}.log",
     benchmark:
         f"<benchmarks>/finetune/{RUN}.tsv"
-    threads: CONFIG.training.threads
+    retries: attempts_for(WORKS.values())
+    threads: TRAINING.threads
     resources:
-        mem_mb=CONFIG.training.memory_mb,
-        runtime=CONFIG.training.runtime,
-        gpu=GPUS,
-        checkpoint_seconds=int(CONFIG.training.checkpoint_seconds),
+        **GPU_SITE,
+        mem_mb=run_memory,
+        runtime=run_minutes,
+        gpu=training_gpus,
+        micro_batch_mb=TRAINING.memory_mb,
+        checkpoint_seconds=int(TRAINING.checkpoint_seconds),
+        local_disk=TRAINING.local_disk or "",
     params:
-        settings=run_settings,
-        sources=task_sources,
-        goes_on=goes_on,
-        training=TRAINING_SETTINGS,
+        runs=described_run,
+        training=training_settings,
         recipe_version=versions.TRAINING,
     message:
         "Fine-tuning {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.initialisation}, "
@@ -64,8 +64,68 @@ rule finetune:
         "../workflow_scripts/finetune.py"
 
 
+# Short runs that share a job, and in it the process, its imports and what the machine has read already.
+for batch, members in BATCHES.items():
+
+    rule:
+        name:
+            batch
+        input:
+            batch_inputs(members),
+        output:
+            [outcome_of(run) for run in members],
+        log:
+            f"<logs>/finetune/{batch}.log",
+        benchmark:
+            f"<benchmarks>/finetune/{batch}.tsv"
+        retries: TRAINING.retries
+        threads: TRAINING.threads
+        resources:
+            **batch_request(members),
+            **GPU_SITE,
+            gpu=gpus_of(members[0].backbone),
+            micro_batch_mb=TRAINING.memory_mb,
+            checkpoint_seconds=int(TRAINING.checkpoint_seconds),
+            local_disk=TRAINING.local_disk or "",
+        params:
+            runs=described_batch(members),
+            training=training_settings_of(members[0].backbone),
+            recipe_version=versions.TRAINING,
+        message:
+            f"Fine-tuning {len(members)} runs: {batch}"
+        script:
+            "../workflow_scripts/finetune.py"
+
+    workflow.ruleorder(batch, "finetune")
+
+
+rule finished_run:
+    input:
+        unpack(run_inputs),
+        outcome=f"<results>/scratch/{RUN}/outcome.json",
+    output:
+        predictions=f"<results>/runs/{RUN}/predictions.parquet",
+        history=f"<results>/runs/{RUN}/history.parquet",
+        validation=f"<results>/runs/{RUN}/validation.parquet",
+        representation=f"<results>/runs/{RUN}/representation.npz",
+        record=f"<results>/runs/{RUN}/run.json",
+    log:
+        f"<logs>/finished_run/{RUN}.log",
+    retries: 0
+    localrule: True
+    params:
+        runs=described_run,
+        training=training_settings,
+        recipe_version=versions.TRAINING,
+    message:
+        "Taking {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.initialisation}, "
+        "{wildcards.recipe}, {wildcards.budget}, seed {wildcards.seed} from scratch to the results"
+    script:
+        "../workflow_scripts/finished_run.py"
+
+
 # Runs that others go on from keep their weights, which can be large.
-use rule finetune as finetune_kept with:
+use rule finished_run as finished_run_kept with:
     output:
         predictions=f"<results>/runs/{RUN}/predictions.parquet",
         history=f"<results>/runs/{RUN}/history.parquet",
@@ -82,4 +142,4 @@ use rule finetune as finetune_kept with:
         budget=KEPT["budget"],
 
 
-ruleorder: finetune_kept > finetune
+ruleorder: finished_run_kept > finished_run

@@ -45,7 +45,7 @@ def _setting(tmp_path: Path, **changes: Any) -> loop.Setting:
         Overrides(steps=changes.pop("steps", 8), batch=16, learning_rate=0.05, mixup=changes.pop("mixup", 0.3)),
     )
     setting = loop.Setting(
-        rule, "multilabel", crop=20, flip=True, seed=3, micro_batch=16, checkpoint=tmp_path / "checkpoint.pt",
+        rule, "multilabel", crop=20, flip=True, seed=3, micro_batch=16, scratch=tmp_path,
         checkpoint_seconds=1e9, identity="one",
     )  # fmt: skip
     return replace(setting, **changes)
@@ -79,17 +79,17 @@ def test_a_run_killed_after_any_step_resumes_bit_identical(
     whole = loop.fit(undisturbed, _examples(), _setting(tmp_path / "a"), fabric)
 
     setting = _setting(tmp_path / "b", checkpoint_seconds=0)
-    saved, real = 0, checkpoint.save
+    saved, real = 0, checkpoint.Saver.save
 
-    def save_then_die(path: Path, state: dict[str, Any]) -> None:
+    def save_then_die(saver: checkpoint.Saver, state: dict[str, Any], step: int) -> None:
         nonlocal saved
-        real(path, state)
+        real(saver, state, step)
         saved += 1
         if saved == die_after:
             raise _Killed
 
     with monkeypatch.context() as patched, pytest.raises(_Killed):
-        patched.setattr(checkpoint, "save", save_then_die)
+        patched.setattr(checkpoint.Saver, "save", save_then_die)
         loop.fit(build("r14w16", 3, seed=0), _examples(), setting, fabric)
     resumed = build("r14w16", 3, seed=99)
     again = loop.fit(resumed, _examples(), setting, fabric)
@@ -157,7 +157,7 @@ def test_a_signal_saves_and_stops(tmp_path: Path, fabric: Fabric, monkeypatch: p
         patched.setattr(loop, "_step", step_with_signal)
         loop.fit(build("r14w16", 3, seed=0), _examples(), setting, fabric)
     assert stopped.value.code == 143
-    state = checkpoint.load(setting.checkpoint, "one")
+    state = checkpoint.load(setting.scratch / "checkpoint.pt", "one")
     assert state is not None and state["progress"]["step"] == 3
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -168,22 +168,25 @@ def test_a_signal_saves_and_stops(tmp_path: Path, fabric: Fabric, monkeypatch: p
 
 
 def test_a_checkpoint_of_another_configuration_is_not_resumed(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "c.pt", {"identity": "one", "x": 1})
+    checkpoint.Saver(tmp_path / "c.pt", 0, 0.02).save({"identity": "one", "x": 1}, 1)
     assert checkpoint.load(tmp_path / "c.pt", "two") is None
     assert checkpoint.load(tmp_path / "absent.pt", "one") is None
 
 
-def test_a_failed_save_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_keeps_the_last_checkpoint_and_training_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "c.pt"
-    checkpoint.save(path, {"identity": "one", "x": 1})
+    saver = checkpoint.Saver(path, 0, 0.02)
+    saver.save({"identity": "one", "x": 1}, 1)
 
     def disk_full(*arguments: Any) -> None:
         Path(arguments[1]).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(path, {"identity": "one", "x": 2})
+    saver.save({"identity": "one", "x": 2}, 2)
+    assert saver.step == 1 and "No space left" in capsys.readouterr().err
     assert checkpoint.load(path, "one") == {"identity": "one", "x": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["c.pt"]
 
@@ -193,7 +196,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path: Path, fab
     rule = replace(setting.hyperparameters, learning_rate=1e30)
     with pytest.raises(UserError, match=r"The loss of step \d+ is (nan|inf) .*the batch began with.*learning rate"):
         loop.fit(build("r14w16", 3, seed=0), _examples(), replace(setting, hyperparameters=rule), fabric)
-    state = checkpoint.load(setting.checkpoint, "one")
+    state = checkpoint.load(setting.scratch / "checkpoint.pt", "one")
     assert state is not None and np.isfinite(state["progress"]["losses"]).all()
 
 

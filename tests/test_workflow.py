@@ -172,7 +172,7 @@ def _with(folder: Path, change: str) -> str:
 
 SHOWN = {"claims", *FIGURES, *TABLES}
 MEASURED = {"metrics", "results", *SHOWN}
-TRAINED = {"finetune", "finetune_kept", *MEASURED}
+TRAINED = {"finetune", "finished_run", "finished_run_kept", *MEASURED}
 DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
 
 
@@ -181,15 +181,16 @@ DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
     [
         ("training.checkpoint_seconds=30.0", set()),
         ("training.memory_mb=4000", set()),
+        ("training.longest_minutes=10", set()),
         ("note=Another note", SHOWN),
         ("tasks.chest5.intersections=[]", MEASURED),
         ("metrics.replicates=200", MEASURED),
         ("recipe.overrides.learning_rate=0.02", TRAINED),
         ("tasks.chest5.flip=true", TRAINED),
         ("tasks.chest5.uncertain=ones", {"subset", *TRAINED}),
-        ("upstreams.scenes-small.steps=9", {"pretrain", "upstreams", *TRAINED} - {"finetune_kept"}),
+        ("upstreams.scenes-small.steps=9", {"pretrain", "upstreams", *TRAINED} - {"finished_run_kept"}),
         ("upstreams.scenes-large.steps=9", {"pretrain", "upstreams", *TRAINED}),
-        ("recipes.long.stretch=3.0", TRAINED - {"finetune_kept"}),
+        ("recipes.long.stretch=3.0", TRAINED - {"finished_run_kept"}),
         ("tracking.looks=4", TRAINED),
         ("metrics.operating_point=0.9", MEASURED),
         ("synthetic.nih_cxr14.seed=1", {*DRAWN, "derived_cohort", "duplicates", "subset", *TRAINED}),
@@ -212,7 +213,7 @@ def test_a_raised_recipe_version_reruns_its_stage(finished: Path, tmp_path: Path
     versions = fresh / "workflow_scripts" / "medtransfer" / "versions.py"
     versions.write_text(re.sub(r"^TRAINING = \d+$", "TRAINING = 999", versions.read_text(), flags=re.MULTILINE))
     jobs = planned(fresh)
-    trained = jobs["finetune"] + jobs["finetune_kept"]
+    trained = jobs["finished_run"] + jobs["finished_run_kept"]
     assert (jobs["pretrain"], trained, jobs["image_store"], jobs["synthesise"]) == (4, RUNS, 0, 0)
 
 
@@ -252,7 +253,7 @@ def test_absent_raw_files_are_one_list_that_says_where_from_and_what(tmp_path: P
 def test_the_paper_tier_is_planned_without_any_file_of_it(tmp_path: Path) -> None:
     folder = clone(tmp_path)
     jobs = planned(folder, "config/paper.yaml", targets=["all"])
-    assert jobs["finetune"] + jobs["finetune_kept"] > 2000 and jobs["read_dataset"] == 13
+    assert jobs["finished_run"] + jobs["finished_run_kept"] > 2000 and jobs["read_dataset"] == 13
     text = snakemake(folder, "--dry-run", "--quiet", "host", config="config/paper.yaml")
     assert text.count("things that tier paper reads are not there") == 1
     assert "raw/weights/BiT-M-R152x4.npz: weights of r152x4, in21k" in text

@@ -1,4 +1,4 @@
-"""Tell which datasets are there, which were fetched, and which need a person."""
+"""Tell which datasets and weights are there, which were fetched, and which need a person."""
 
 import json
 import sys
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def main(acquired: Sequence[str]) -> str:
-    """Summarise what became of each dataset, as text: what went well first.
+    """Summarise what became of each of them, as text: what went well first.
 
     Args:
-        acquired: JSON files that `acquire_dataset` wrote.
+        acquired: JSON files that `acquire_dataset` and `acquire_weights` wrote.
 
     Raises:
         UserError: Something failed; its message is the summary.
@@ -33,12 +33,15 @@ def main(acquired: Sequence[str]) -> str:
         # What failed must be tried again by the next call, and these files would say that it is done.
         for path in acquired:
             Path(path).unlink()
-        raise UserError(f"not every dataset could be fetched.\n{summary}")
+        raise UserError(f"not everything could be fetched.\n{summary}")
     return summary
 
 
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         summary = main(snakemake.input)
+        # Snakemake keeps temporary inputs of a target without output; yet the next call shall look again.
+        for path in snakemake.input:
+            Path(path).unlink()
         print(summary, file=sys.stderr)
         print(summary)

@@ -1,8 +1,9 @@
-"""Fine-tune one run, then predict its validation, test and out-of-distribution images."""
+"""Fine-tune a run, or a batch of short ones, into their scratch folders, and say what became of each."""
 
 from typing import TYPE_CHECKING
 
 from medtransfer import warm
+from medtransfer.compute.gpus import lease
 from medtransfer.logs import step_log
 
 if TYPE_CHECKING:
@@ -11,26 +12,20 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
-        wildcards, params = snakemake.wildcards, snakemake.params
-        warm.call(
-            "medtransfer.training.finetuning:finetune",
-            {
-                "run": {**dict(wildcards.items()), "seed": int(wildcards.seed)},
-                "settings": params.settings,
-                "version": params.recipe_version,
-                "inputs": {
-                    "subset": [snakemake.input.subset],
-                    "weights": [str(path) for path in snakemake.input.weights],
-                    **{name: list(snakemake.input[name]) for name in ("cohorts", "images")},
+        params, resources = snakemake.params, snakemake.resources
+        with lease(resources.gpu) as devices:
+            warm.call(
+                "medtransfer.training.finetuning:finetune_batch",
+                {
+                    "runs": [
+                        {**run, "outcome": outcome} for run, outcome in zip(params.runs, snakemake.output, strict=True)
+                    ],
+                    "version": params.recipe_version,
+                    "device": {**params.training, "threads": snakemake.threads, "visible": devices},
+                    "memory_mb": resources.micro_batch_mb,
+                    "checkpoint_seconds": resources.checkpoint_seconds,
+                    "local_disk": resources.local_disk or None,
                 },
-                "sources": list(params.sources),
-                "goes_on": params.goes_on,
-                "device": {**params.training, "threads": snakemake.threads},
-                "memory_mb": snakemake.resources.mem_mb,
-                "scratch": snakemake.output.record.replace("/runs/", "/scratch/").removesuffix("/run.json"),
-                "checkpoint_seconds": snakemake.resources.checkpoint_seconds,
-                "outputs": dict(snakemake.output.items()),
-            },
-            preload=["medtransfer.training.finetuning", "medtransfer.training.pretraining"],
-            fork=params.training["devices"] == 1,
-        )
+                preload=["medtransfer.training.finetuning", "medtransfer.training.pretraining"],
+                fork=params.training["devices"] == 1,
+            )

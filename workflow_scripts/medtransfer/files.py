@@ -1,14 +1,18 @@
 """Atomic writes: a file is there whole, or not at all."""
 
+from __future__ import annotations
+
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -61,3 +65,13 @@ def write_text(content: str, path: Path | str) -> None:
     """Write a text file, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(content)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, atomically; a copy where the file system knows no such thing."""
+    with atomic(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copy2(source, temporary)

@@ -31,6 +31,25 @@ def step_log(path: str) -> Iterator[None]:
         sys.exit(1)
 
 
+@contextmanager
+def run_log(path: str | None, title: str) -> Iterator[None]:
+    """Send standard error to a log of its own for a while, its title to where it went before; None leaves it there."""
+    print(title, file=sys.stderr, flush=True)
+    if path is None:
+        yield
+        return
+    before = os.dup(2)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("w") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+
+
 def _tell(message: str, terminal: int) -> None:
     sys.stderr.write(message)
     os.write(terminal, message.encode())

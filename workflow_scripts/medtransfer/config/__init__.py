@@ -80,7 +80,9 @@ class Config(Section):
     tracking: Tracking = Tracking()
     """What is recorded of a network while it is fine-tuned."""
     training: Training = Training()
-    """Devices, number format, threads and memory of training."""
+    """Devices, number format, threads, memory and jobs of training."""
+    costs: str = "config/costs.yaml"
+    """The table of what work costs, from which jobs ask for time and memory."""
     metrics: Metrics = Metrics()
     """How predictions are measured."""
     studies: Annotated[dict[Name, Study], Field(min_length=1)]

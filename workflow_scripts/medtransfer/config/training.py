@@ -40,6 +40,8 @@ class Released(Section):
     """For each backbone the path of its .npz (Google's BiT layout) or .safetensors (timm's names)."""
     home: str
     """Where those files are published."""
+    url: Annotated[str, Field(pattern=r"^https?://.*\{name\}")] | None = None
+    """Address of the files; {name} is the file's name. null where `acquire` cannot fetch them."""
     images: Count
     """Images they were trained on."""
     epochs: Positive
@@ -121,13 +123,23 @@ class Training(Section):
     """What networks are trained on."""
     devices: Count = 1
     """GPUs (or CPU processes) of one run."""
+    devices_of: dict[str, Count] = {}
+    """Backbones that take more of them, or fewer."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of training; bf16 where the GPU has it."""
     threads: Count = 1
     """CPU threads of one training job. On few cores one is fastest: two jobs of one thread outrun one of two."""
     memory_mb: Count = 3000
-    """Memory of one training job, also what micro-batches are sized to on a CPU."""
-    runtime: Count = 60
-    """Minutes a training job may take on a cluster."""
+    """Memory of one training job on a CPU, which micro-batches are sized to. With a GPU the cost table knows it."""
+    longest_minutes: Count = 1440
+    """No training job asks for more time; what takes longer goes on from its checkpoint in the next attempt."""
+    retries: Annotated[int, Field(ge=0)] = 3
+    """How often a training job that ended badly is tried again; a long one once more for each of its pieces."""
+    batch_minutes: Annotated[float, Field(ge=0)] = 20.0
+    """Runs that take less are put together into jobs of about so long; 0 gives every run a job of its own."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
-    """Seconds between resume checkpoints; 0 writes one after each step."""
+    """Least number of seconds between resume checkpoints, which are rarer where saving takes long; 0 saves after each
+    step."""
+    local_disk: str | None = None
+    """Folder on a disk of the machine that trains, such as $TMPDIR, to copy image stores to; null reads them where they
+    lie."""

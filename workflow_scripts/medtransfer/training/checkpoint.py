@@ -1,6 +1,9 @@
 """Resume: an atomic scratch checkpoint, and a stop that is asked for by a signal."""
 
+import pickle
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,10 +45,38 @@ def stop_on_signal() -> Iterator[StopRequest]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state atomically: the previous checkpoint stays until the new one is whole."""
-    with atomic(path) as temporary:
-        torch.save(state, temporary)
+class Saver:
+    """Writes resume checkpoints, as often as their cost allows.
+
+    Args:
+        path: The file; the previous checkpoint stays until a new one is whole.
+        seconds: Least time between two; 0 saves after each step.
+        share: Share of the time that saving may take.
+    """
+
+    def __init__(self, path: Path, seconds: float, share: float) -> None:
+        self.path, self.seconds, self.share = path, seconds, share
+        self.interval = seconds
+        self.saved = time.monotonic()
+        self.step: int | None = None
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self.saved >= self.interval
+
+    def save(self, state: dict[str, Any], step: int) -> None:
+        """Write a training state, atomically. A disk that is full costs this checkpoint, not the training."""
+        started = time.monotonic()
+        try:
+            with atomic(self.path) as temporary:
+                torch.save(state, temporary)
+            self.step = step
+        except (OSError, RuntimeError) as error:
+            # torch reports a failed write as a RuntimeError.
+            print(f"no checkpoint at step {step}: {error}; training goes on", file=sys.stderr, flush=True)
+        self.saved = time.monotonic()
+        if self.seconds:
+            self.interval = max(self.seconds, (self.saved - started) / self.share)
 
 
 def load(path: Path, identity: str) -> dict[str, Any] | None:
@@ -58,5 +89,9 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        print(f"{path} cannot be read, training starts anew: {error}", file=sys.stderr)
+        return None
     return state if state["identity"] == identity else None

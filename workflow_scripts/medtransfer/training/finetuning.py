@@ -1,5 +1,8 @@
 """One run: fine-tune a network, then predict its validation, test and out-of-distribution images."""
 
+import sys
+import traceback
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +12,16 @@ import pandas as pd
 from lightning_fabric import Fabric
 
 from medtransfer.cohorts import select, targets
+from medtransfer.compute.staging import staged
 from medtransfer.config import Recipe, Resolution, Task, Tracking
+from medtransfer.errors import UserError
 from medtransfer.files import atomic, write_json, write_parquet
+from medtransfer.logs import run_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import load_body, load_network, save_network
 from medtransfer.representation.activations import gram_matrices
+from medtransfer.training.attempt import FINISHED, RECORD, claimed, clear, crashed_before, finished, write_outcome
 from medtransfer.training.examples import Examples, examples, open_store, store_digest
 from medtransfer.training.loop import Progress, Setting, fit, look_steps, predict
 from medtransfer.training.recipe import Hyperparameters, hyperrule, learning_rate
@@ -31,38 +38,91 @@ SIMILARITY_BATCH = 16
 """Images at once while activations are kept."""
 
 
-def finetune(
-    run: dict[str, Any],
-    settings: dict[str, dict[str, Any]],
+def finetune_batch(
+    runs: list[dict[str, Any]],
     version: int,
-    inputs: dict[str, list[str]],
-    sources: list[str],
-    goes_on: bool,
     device: dict[str, Any],
     memory_mb: int,
-    scratch: str,
     checkpoint_seconds: float,
-    outputs: dict[str, str],
+    local_disk: str | None,
 ) -> None:
-    """Carry out one run.
+    """Carry out runs one after another, in one process, and write what became of each.
+
+    A run that fails says so in its outcome, and the others go on. An error that nobody expected (a broken GPU, a full
+    disk) ends the process, so that all of it is tried again; the second time it is that run's failure.
 
     Args:
-        run: Its keys: task, backbone, upstream, initialisation, recipe, budget, seed.
-        settings: `task`, `recipe`, `resolution` and `tracking`, as the configuration has them.
+        runs: What each is to `finetune`, and `outcome`, the file to write; `log`, its own if it is one of several.
         version: Version of the training recipe.
-        inputs: Paths of `subset` and `weights` (none or one each) and, in the order of the task's cohorts, of
-            `cohorts`; of `images`, in the order of `sources`.
-        sources: The datasets whose image stores those cohorts lie in.
-        goes_on: Whether the weights are those of a whole network for the same labels, classifier included.
         device: What `open_fabric` needs.
-        memory_mb: Memory the job has asked for.
-        scratch: Folder of the resume state.
-        checkpoint_seconds: Seconds between resume checkpoints.
-        outputs: Paths to write: `predictions`, `history`, `validation`, `representation`, `record` and, if asked for,
-            `weights`.
+        memory_mb: Memory that micro-batches are sized to on a CPU.
+        checkpoint_seconds: Least number of seconds between resume checkpoints.
+        local_disk: Folder on a disk of this machine that image stores are copied to; None reads them where they lie.
     """
-    watch = Stopwatch()
     fabric = open_fabric(**device)
+    for number, run in enumerate(runs, start=1):
+        scratch = Path(run["scratch"])
+        with run_log(run["log"], f"run {number} of {len(runs)}: {scratch}"), ExitStack() as claim:
+            if fabric.is_global_zero:
+                claim.enter_context(claimed(scratch))
+            fabric.barrier()
+            try:
+                finetune(fabric, run, version, memory_mb, checkpoint_seconds, local_disk)
+            except UserError as error:
+                write_outcome(run["outcome"], "failed", str(error))
+                print(f"error: {error}", file=sys.stderr)
+            except Exception:
+                if not crashed_before(scratch):
+                    raise
+                write_outcome(run["outcome"], "failed", f"It crashed twice.\n{traceback.format_exc()}")
+                traceback.print_exc()
+            else:
+                if fabric.is_global_zero:
+                    write_outcome(run["outcome"], "finished")
+
+
+def finetune(
+    fabric: Fabric,
+    what: dict[str, Any],
+    version: int,
+    memory_mb: int,
+    checkpoint_seconds: float,
+    local_disk: str | None,
+) -> None:
+    """Carry out one run, unless it was finished before.
+
+    Args:
+        fabric: Devices and precision.
+        what: `run`, its keys: task, backbone, upstream, initialisation, recipe, budget, seed. `settings`: `task`,
+            `recipe`, `resolution` and `tracking`, as the configuration has them. `inputs`: paths of `subset` and
+            `weights` (none or one each) and, in the order of the task's cohorts, of `cohorts`; of `images`, in the
+            order of `sources`, the datasets whose image stores those cohorts lie in. `goes_on`: whether the weights are
+            those of a whole network for the same labels, classifier included. `keep`: whether the network is kept.
+            `scratch`: folder of its state and of what it makes; `results`: where that goes afterwards.
+        version: Version of the training recipe.
+        memory_mb: Memory that micro-batches are sized to on a CPU.
+        checkpoint_seconds: Least number of seconds between resume checkpoints.
+        local_disk: Folder on a disk of this machine that image stores are copied to.
+    """
+    with ExitStack() as copies:
+        stores = {
+            name: open_store(copies.enter_context(staged(path, local_disk)))
+            for name, path in zip(what["sources"], what["inputs"]["images"], strict=True)
+        }
+        _finetune(fabric, what, version, memory_mb, checkpoint_seconds, stores)
+
+
+def _finetune(
+    fabric: Fabric,
+    what: dict[str, Any],
+    version: int,
+    memory_mb: int,
+    checkpoint_seconds: float,
+    stores: dict[str, np.ndarray],
+) -> None:
+    run, settings, inputs, sources = (what[key] for key in ("run", "settings", "inputs", "sources"))
+    scratch = Path(what["scratch"])
+    watch = Stopwatch()
     task, tracking = (
         Task.model_validate({"title": "", **settings["task"]}),
         Tracking.model_validate(settings["tracking"]),
@@ -70,14 +130,13 @@ def finetune(
     recipe, resolution = Recipe.model_validate(settings["recipe"]), Resolution.model_validate(settings["resolution"])
     names = [task.id_cohort, *task.ood_cohorts]
     cohorts = {name: pd.read_parquet(path) for name, path in zip(names, inputs["cohorts"], strict=True)}
-    stores = {name: open_store(path) for name, path in zip(sources, inputs["images"], strict=True)}
     training = _training_rows(cohorts[task.id_cohort], task, inputs["subset"][0])
     training_examples = examples(training, stores, targets(training, task, training=True))
 
     hyperparameters = hyperrule(len(training_examples), recipe.hyperrule, recipe.overrides)
     model = build(run["backbone"], len(task.labels), seed=run["seed"])
     for path in inputs["weights"]:
-        if goes_on:
+        if what["goes_on"]:
             load_network(model, path)
         else:
             load_body(model, path, prefix=_prefix(run["initialisation"]))
@@ -92,6 +151,10 @@ def finetune(
         "precision": str(fabric.strategy.precision.precision),
         "inputs": _hashes(names, sources, inputs),
     }
+    identity = digest({**described, "keep": what["keep"]})
+    if finished(scratch, identity, Path(what["results"])):
+        print(f"finished before: {scratch}", file=sys.stderr)
+        return
     bytes_per_image = activation_bytes_per_image(run["backbone"], len(task.labels), resolution.crop)
     setting = Setting(
         hyperparameters,
@@ -100,9 +163,9 @@ def finetune(
         task.flip,
         run["seed"],
         micro_batch(hyperparameters.batch, bytes_per_image, activation_budget(fabric, memory_mb)),
-        Path(scratch) / "checkpoint.pt",
+        scratch,
         checkpoint_seconds,
-        digest(described),
+        identity,
         look_steps(hyperparameters.steps, tracking.looks),
     )
     tracked = one_per_patient(select(cohorts[task.id_cohort], task, "val"), tracking.images)
@@ -124,12 +187,13 @@ def finetune(
     evaluation = watch.lap()
 
     if fabric.is_global_zero:
-        write_parquet(predictions, outputs["predictions"])
-        write_parquet(_history(progress, hyperparameters), outputs["history"])
-        write_parquet(_validation(progress, hyperparameters, tracked, looked_at, task), outputs["validation"])
-        _write_representation(before, after, outputs["representation"])
-        if "weights" in outputs:
-            save_network(model, outputs["weights"], run)
+        made = scratch / FINISHED
+        write_parquet(predictions, made / "predictions.parquet")
+        write_parquet(_history(progress, hyperparameters), made / "history.parquet")
+        write_parquet(_validation(progress, hyperparameters, tracked, looked_at, task), made / "validation.parquet")
+        _write_representation(before, after, made / "representation.npz")
+        if what["keep"]:
+            save_network(model, made / "weights.safetensors", run)
         facts = {
             "images": len(training_examples),
             "patients": int(training["patient_id"].nunique()),
@@ -143,8 +207,9 @@ def finetune(
                 "evaluation": round(evaluation, 3),
             },
         }
-        write_json({**described, **facts, **environment(fabric)}, outputs["record"])
-        setting.checkpoint.unlink(missing_ok=True)
+        # The record goes last: where it is, all is.
+        write_json({**described, "identity": identity, **facts, **environment(fabric)}, made / RECORD)
+        clear(scratch)
 
 
 def one_per_patient(rows: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -225,7 +290,7 @@ def _history(progress: Progress, settings: Hyperparameters) -> pd.DataFrame:
     return pd.DataFrame({"step": steps, "learning_rate": rates, "loss": progress.losses})
 
 
-def _write_representation(before: dict[str, np.ndarray], after: dict[str, np.ndarray], path: str) -> None:
+def _write_representation(before: dict[str, np.ndarray], after: dict[str, np.ndarray], path: Path) -> None:
     arrays = {f"before/{block}": gram for block, gram in before.items()}
     arrays |= {f"after/{block}": gram for block, gram in after.items()}
     with atomic(path) as temporary:

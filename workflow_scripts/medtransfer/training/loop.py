@@ -8,6 +8,7 @@ GroupNorm has no batch statistics, so a batch may be computed in micro-batches w
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,19 @@ import torch
 from lightning_fabric import Fabric
 
 from medtransfer.errors import UserError
+from medtransfer.files import write_json
+from medtransfer.processes import this_process
 from medtransfer.training import checkpoint
+from medtransfer.training.attempt import PROGRESS
 from medtransfer.training.augment import Choices, crop_and_flip, draw, for_evaluation, normalise
 from medtransfer.training.examples import Examples, batch_indices
 from medtransfer.training.losses import LOSSES, count_terms
 from medtransfer.training.recipe import Hyperparameters, learning_rate
+from medtransfer.training.session import device_name, peak_memory
 
 REPORT_SECONDS = 10
+SAVING_SHARE = 0.02
+"""Checkpoints take at most this share of the time: the longer one takes, the rarer they are."""
 CHECK_STEPS = 10
 """Losses are looked at every so many steps: each look makes the CPU wait for the device."""
 
@@ -38,7 +45,8 @@ class Setting:
     flip: bool
     seed: int
     micro_batch: int
-    checkpoint: Path
+    scratch: Path
+    """Folder of the resume checkpoint and of what is told while training."""
     checkpoint_seconds: float
     identity: str
     looks: tuple[int, ...] = ()
@@ -96,8 +104,8 @@ def fit(
     _look(look, network, setting, progress)
     pending: list[torch.Tensor] = []
     micro_batch = setting.micro_batch
-    reported = saved = time.monotonic()
-    first, begun = progress.step, reported
+    saver = checkpoint.Saver(setting.scratch / "checkpoint.pt", setting.checkpoint_seconds, SAVING_SHARE)
+    reporter = Reporter(setting, progress, fabric)
     with checkpoint.stop_on_signal() as stop:
         while progress.step < settings.steps:
             for group in optimizer.param_groups:
@@ -113,19 +121,15 @@ def fit(
                 continue
             progress.step += 1
             _look(look, network, setting, progress)
-            now = time.monotonic()
-            due = now - saved >= setting.checkpoint_seconds
+            due = saver.due()
             if due or stop.asked or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
                 _check(pending, progress, examples, setting)
             if (due or stop.asked) and fabric.is_global_zero:
-                _save(model, optimizer, setting, progress)
-                saved = now
+                saver.save(_state(model, optimizer, setting, progress), progress.step)
             if stop.asked:
                 raise checkpoint.Interrupted
-            if now - reported >= REPORT_SECONDS and fabric.is_global_zero:
-                rate = (progress.step - first) / (now - begun)
-                _report(progress, settings, rate)
-                reported = now
+            if fabric.is_global_zero:
+                reporter.report(saver.step)
     return progress
 
 
@@ -220,28 +224,61 @@ def _check(pending: list[torch.Tensor], progress: Progress, examples: Examples, 
             raise UserError(
                 f"The loss of step {step} is {loss} at learning rate {learning_rate(setting.hyperparameters, step):g}; "
                 f"the batch began with the training rows {batch[:8].tolist()}. Lower the learning rate, or look at "
-                f"those images. The last good state, if one was saved, is {setting.checkpoint}."
+                f"those images. The last good state, if one was saved, is {setting.scratch}/checkpoint.pt."
             )
     progress.losses += losses
 
 
-def _report(progress: Progress, settings: Hyperparameters, steps_per_second: float) -> None:
-    seconds = (settings.steps - progress.step) / steps_per_second
-    print(
-        f"step {progress.step}/{settings.steps}  loss {progress.losses[-1] if progress.losses else float('nan'):.4f}  "
-        f"{steps_per_second * settings.batch:,.0f} images/s  {seconds // 60:.0f}:{seconds % 60:02.0f} to go",
-        file=sys.stderr,
-        flush=True,
-    )
+class Reporter:
+    """Says every few seconds how training goes: a line in the log, and a file for whoever looks from outside."""
+
+    def __init__(self, setting: Setting, progress: Progress, fabric: Fabric) -> None:
+        self.setting, self.progress = setting, progress
+        self.begun = self.told = time.monotonic()
+        self.first, self.first_data, self.first_step = progress.step, progress.data_seconds, progress.step_seconds
+        self.place = {"device": device_name(fabric), **this_process()}
+        self.device = fabric.device
+        print(f"{self.place['device']} of {self.place['host']}, SLURM job {self.place['slurm_job']}", file=sys.stderr)
+
+    def report(self, checkpoint_step: int | None) -> None:
+        """Tell, if it is time to."""
+        now, progress, settings = time.monotonic(), self.progress, self.setting.hyperparameters
+        if now - self.told < REPORT_SECONDS:
+            return
+        self.told = now
+        steps_per_second = (progress.step - self.first) / (now - self.begun)
+        waited, computed = progress.data_seconds - self.first_data, progress.step_seconds - self.first_step
+        facts = {
+            "step": progress.step,
+            "steps": settings.steps,
+            "loss": progress.losses[-1] if progress.losses else None,
+            "images_per_second": steps_per_second * settings.batch,
+            "data_share": waited / (waited + computed),
+            **peak_memory(self.device),
+            "checkpoint_step": checkpoint_step,
+        }
+        left = (settings.steps - progress.step) / steps_per_second
+        loss = float("nan") if facts["loss"] is None else facts["loss"]
+        memory = facts["peak_gpu_memory_mb"] or facts["peak_memory_mb"]
+        print(
+            f"step {progress.step}/{settings.steps}  loss {loss:.4f}  {facts['images_per_second']:,.0f} images/s  "
+            f"data {facts['data_share']:.0%}  {memory:,} MB  last checkpoint at step {checkpoint_step}  "
+            f"{left // 60:.0f}:{left % 60:02.0f} to go",
+            file=sys.stderr,
+            flush=True,
+        )
+        # Who looks may look in vain: training goes on where the disk is full for a while.
+        with suppress(OSError):
+            write_json({**self.place, **facts, "time": time.time()}, self.setting.scratch / PROGRESS)
 
 
-def _save(model: torch.nn.Module, optimizer: Any, setting: Setting, progress: Progress) -> None:
+def _state(model: torch.nn.Module, optimizer: Any, setting: Setting, progress: Progress) -> dict[str, Any]:
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
-    checkpoint.save(setting.checkpoint, {"identity": setting.identity, **state})
+    return {"identity": setting.identity, **state}
 
 
 def _resume(model: torch.nn.Module, optimizer: Any, setting: Setting) -> Progress:
-    state = checkpoint.load(setting.checkpoint, setting.identity)
+    state = checkpoint.load(setting.scratch / "checkpoint.pt", setting.identity)
     if state is None:
         return Progress()
     model.load_state_dict(state["model"])

@@ -1,23 +1,29 @@
 """Pre-training: a backbone on an upstream of named classes."""
 
+import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from lightning_fabric import Fabric
 
+from medtransfer.compute.staging import staged
 from medtransfer.config import PretrainedHere
 from medtransfer.errors import UserError
 from medtransfer.files import write_json
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import save_body
+from medtransfer.training.attempt import FINISHED, RECORD, claimed, clear, finished, give
 from medtransfer.training.examples import examples, open_store, store_digest
 from medtransfer.training.loop import Setting, fit, predict
 from medtransfer.training.recipe import upstream_rule
 from medtransfer.training.session import activation_budget, digest, environment, file_digest, open_fabric
 
+WEIGHTS = "weights.safetensors"
 SEED = 0
 """Upstream weights are made once; the seeds of runs vary what comes after."""
 
@@ -32,9 +38,10 @@ def pretrain(
     memory_mb: int,
     scratch: str,
     checkpoint_seconds: float,
+    local_disk: str | None,
     outputs: dict[str, str],
 ) -> None:
-    """Pre-train a backbone and write its weights and their record.
+    """Pre-train a backbone and write its weights and their record, unless it was done before.
 
     Args:
         upstream: Name of the upstream.
@@ -43,13 +50,41 @@ def pretrain(
         version: Version of the training recipe.
         inputs: Paths of `cohort` and `images`.
         device: What `open_fabric` needs.
-        memory_mb: Memory the job has asked for.
-        scratch: Folder of the resume state.
-        checkpoint_seconds: Seconds between resume checkpoints.
+        memory_mb: Memory that micro-batches are sized to on a CPU.
+        scratch: Folder of its state and of what it makes.
+        checkpoint_seconds: Least number of seconds between resume checkpoints.
+        local_disk: Folder on a disk of this machine that the image store is copied to; None reads it where it lies.
         outputs: Paths to write: `weights`, `record`.
     """
-    fabric, chosen = open_fabric(**device), PretrainedHere.model_validate(settings)
-    cohort, stores = pd.read_parquet(inputs["cohort"]), {chosen.dataset: open_store(inputs["images"])}
+    fabric = open_fabric(**device)
+    with ExitStack() as held:
+        if fabric.is_global_zero:
+            held.enter_context(claimed(Path(scratch)))
+        fabric.barrier()
+        store = open_store(held.enter_context(staged(inputs["images"], local_disk)))
+        made = _pretrain(
+            fabric, upstream, backbone, settings, version, inputs, store, memory_mb, Path(scratch), checkpoint_seconds
+        )
+        if fabric.is_global_zero:
+            for kind, name in (("weights", WEIGHTS), ("record", RECORD)):
+                give(made / name, Path(outputs[kind]))
+
+
+def _pretrain(
+    fabric: Fabric,
+    upstream: str,
+    backbone: str,
+    settings: dict[str, Any],
+    version: int,
+    inputs: dict[str, str],
+    store: np.ndarray,
+    memory_mb: int,
+    scratch: Path,
+    checkpoint_seconds: float,
+) -> Path:
+    """Pre-train, unless that is done; the folder of what was made."""
+    chosen = PretrainedHere.model_validate(settings)
+    cohort, stores = pd.read_parquet(inputs["cohort"]), {chosen.dataset: store}
     classes, training = choose(cohort[cohort["split"] == "train"], chosen)
     validation = cohort[(cohort["split"] == "val") & cohort["class_name"].isin(classes)]
     shown, held_out = (examples(rows, stores, _one_hot(rows, classes)) for rows in (training, validation))
@@ -67,6 +102,10 @@ def pretrain(
             "images": store_digest(inputs["images"]),
         },
     }
+    identity = digest(described)
+    if done := finished(scratch, identity):
+        print(f"finished before: {scratch}", file=sys.stderr)
+        return done
     bytes_per_image = activation_bytes_per_image(backbone, len(classes), crop)
     setting = Setting(
         hyperparameters,
@@ -75,10 +114,11 @@ def pretrain(
         chosen.flip,
         SEED,
         micro_batch(chosen.batch, bytes_per_image, activation_budget(fabric, memory_mb)),
-        Path(scratch) / "checkpoint.pt",
+        scratch,
         checkpoint_seconds,
-        digest(described),
+        identity,
     )
+    made = scratch / FINISHED
     model = build(backbone, len(classes), seed=SEED)
     progress = fit(model, shown, setting, fabric)
     accuracy = None
@@ -95,9 +135,10 @@ def pretrain(
             "validation_accuracy": accuracy,
             "seconds": {"data": round(progress.data_seconds, 3), "step": round(progress.step_seconds, 3)},
         }
-        write_json({**described, **facts, **environment(fabric)}, outputs["record"])
-        save_body(model, Path(outputs["weights"]), {"upstream": upstream, "backbone": backbone})
-        setting.checkpoint.unlink(missing_ok=True)
+        save_body(model, made / WEIGHTS, {"upstream": upstream, "backbone": backbone})
+        write_json({**described, "identity": identity, **facts, **environment(fabric)}, made / RECORD)
+        clear(scratch)
+    return made
 
 
 def choose(rows: pd.DataFrame, settings: PretrainedHere) -> tuple[list[str], pd.DataFrame]:

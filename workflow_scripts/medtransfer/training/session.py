@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import os
 import resource
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 PACKAGES = ("torch", "timm", "lightning-fabric", "numpy", "pandas")
 MIB = 2**20
@@ -18,14 +22,21 @@ ACTIVATION_SHARE = 0.6
 """Share of the memory that activations may take; weights, gradients and the allocator's slack need the rest."""
 
 
-def open_fabric(accelerator: str, devices: int, precision: str, threads: int) -> Fabric:
-    """Devices and precision of a job, deterministic, with a thread count that the scheduler knows of."""
+def open_fabric(accelerator: str, devices: int, precision: str, threads: int, visible: Sequence[str] = ()) -> Fabric:
+    """Devices and precision of a job, deterministic, with a thread count that the scheduler knows of.
+
+    `visible` are the ids of the GPUs that this job may use; none named leaves that as it is.
+    """
+    if visible:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(accelerator == "cpu")
     fabric = Fabric(
         accelerator=accelerator,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
+        # Under SLURM, too, a job is one task, which starts the processes of its devices itself.
+        plugins=[LightningEnvironment()] if devices > 1 else None,
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
@@ -53,18 +64,33 @@ def file_digest(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def environment(fabric: Fabric) -> dict[str, Any]:
-    """Device, precision, package versions and peak memory of this job."""
-    cuda = fabric.device.type == "cuda"
+def device_name(fabric: Fabric) -> str:
+    """What the device calls itself."""
+    return torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else "cpu"
+
+
+def peak_memory(device: torch.device) -> dict[str, int | None]:
+    """Most memory that this process has had at once, on the host and on its GPU, in MiB."""
     # Linux counts the resident set in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return {
-        "device": torch.cuda.get_device_name(fabric.device) if cuda else "cpu",
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // MIB,
+        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated(device) // MIB if device.type == "cuda" else None,
+    }
+
+
+def environment(fabric: Fabric) -> dict[str, Any]:
+    """Where this job runs: machine, device, package versions; and its peak memory."""
+    cuda = fabric.device.type == "cuda"
+    return {
+        "device": device_name(fabric),
+        "gpu_memory_mb": torch.cuda.get_device_properties(fabric.device).total_memory // MIB if cuda else None,
         "devices": fabric.world_size,
         "threads": torch.get_num_threads(),
+        "node": socket.gethostname(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "packages": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // MIB,
-        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated(fabric.device) // MIB if cuda else None,
+        **peak_memory(fabric.device),
     }
 
 
