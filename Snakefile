@@ -52,6 +52,14 @@ onstart:
         leftovers.cancel_jobs(Path.cwd())
 
 
+onsuccess:
+    leftovers.sign_off(Path.cwd())
+
+
+onerror:
+    leftovers.sign_off(Path.cwd())
+
+
 rule all:
     default_target: True
     input:

@@ -1,52 +1,73 @@
 """What a Snakemake that was killed leaves behind: its lock on the working directory, and its jobs on the cluster."""
 
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from medtransfer.files import write_json
-from medtransfer.processes import is_alive, read_process, this_process
+from medtransfer.processes import is_alive, read_process, start_time, this_process
 
-OWNER = Path(".snakemake/owner.json")
+SIGNED = Path(".snakemake/medtransfer")
 LOCKS = Path(".snakemake/locks")
-JOB_NAMES = "medtransfer_"
-"""What the names of our jobs begin with: slurm-jobname-prefix in slurm/config.yaml."""
+JOB_NAME = re.compile(r"medtransfer_(?P<host>[A-Za-z0-9-]+)_(?P<pid>\d+)_.*")
+"""What slurm/config.yaml calls jobs (slurm-jobname-prefix): by the machine and process that wait for them."""
 SLURM_SECONDS = 60
 
 
 def sign(folder: Path) -> None:
-    """Leave word of who works in a folder, once Snakemake has locked it."""
-    write_json(this_process(), folder / OWNER)
+    """Leave word that this process works in a folder."""
+    write_json(this_process(), _signature(folder))
+
+
+def sign_off(folder: Path) -> None:
+    """Take that word back."""
+    _signature(folder).unlink(missing_ok=True)
 
 
 def unlock(folder: Path) -> bool:
-    """Remove Snakemake's lock from a folder whose owner is known to be no more; whether there was such a one.
+    """Remove Snakemake's locks from a folder, if all who have worked there are known to be no more; whether they were.
 
-    Snakemake's lock does not say whose it is. A lock of a process on another machine, or of one that left no word, is
-    left alone.
+    Snakemake's locks do not say whose they are. Where somebody still works there, or may do so on another machine, or
+    where nobody has left word, they are left alone.
     """
-    locks, owner = list((folder / LOCKS).glob("*")), read_process(folder / OWNER)
-    if not locks or owner is None or is_alive(owner) is not False:
+    locks, signed = list((folder / LOCKS).glob("*")), list((folder / SIGNED).glob("*.json"))
+    owners = [owner for path in signed if (owner := read_process(path))]
+    if not locks or not owners or any(is_alive(owner) is not False for owner in owners):
         return False
-    for lock in locks:
-        lock.unlink(missing_ok=True)
-    print(f"A Snakemake that was killed (process {owner['pid']}) had locked {folder}: unlocked.", file=sys.stderr)
+    for left in [*locks, *signed]:
+        left.unlink(missing_ok=True)
+    who = ", ".join(str(owner["pid"]) for owner in owners)
+    print(f"A Snakemake that was killed (process {who}) had locked {folder}: unlocked.", file=sys.stderr)
     return True
 
 
 def cancel_jobs(folder: Path) -> list[str]:
-    """Cancel the jobs that an earlier Snakemake has submitted from a folder, and return their ids.
+    """Cancel the jobs of this folder whose Snakemake, on this machine, is no more, and return their ids.
 
-    Nobody waits for them any more, and theirs will be submitted again. They save their state and end. To be called by
-    the Snakemake that holds the lock of the folder, before it submits anything.
+    Nobody waits for them, and the same will be submitted again. They save their state and end.
     """
     ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z"]
     told = subprocess.run(ask, capture_output=True, text=True, timeout=SLURM_SECONDS, check=True).stdout
     jobs = [line.split("|") for line in told.splitlines()]
-    mine = [job for job, name, place in jobs if name.startswith(JOB_NAMES) and Path(place) == folder.resolve()]
-    if mine:
-        print(
-            f"Cancelling jobs of an earlier Snakemake, which go on where they were: {' '.join(mine)}", file=sys.stderr
-        )
-        subprocess.run(["scancel", *mine], timeout=SLURM_SECONDS, check=True)
-    return mine
+    left = [job for job, name, place in jobs if Path(place) == folder.resolve() and _is_orphan(name)]
+    if left:
+        print(f"Cancelling jobs of a Snakemake that was killed: {' '.join(left)}", file=sys.stderr)
+        subprocess.run(["scancel", *left], timeout=SLURM_SECONDS, check=True)
+    return left
+
+
+def _is_orphan(job_name: str) -> bool:
+    found = JOB_NAME.fullmatch(job_name)
+    return found is not None and found["host"] == _host() and start_time(int(found["pid"])) is None
+
+
+def _signature(folder: Path) -> Path:
+    process = this_process()
+    return folder / SIGNED / f"{process['host']}-{process['pid']}.json"
+
+
+def _host() -> str:
+    """The name of this machine as it stands in the names of jobs."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:25]

@@ -113,18 +113,17 @@ def status(job: Job, images: int, results: Path, now: float) -> Status:
         state = STALLED if silent > STALE_SECONDS or _is_gone(owner) else RUNNING
     elif outcome.get("status") == FAILED:
         state = FAILED
-    elif record.exists():
+    elif _age(record, now) is not None:
         state, made = DONE, _read(record)
-    elif outcome.get("status") == "finished" or (FINISHED in there and (scratch / FINISHED / RECORD).exists()):
+    elif outcome.get("status") == "finished" or _age(scratch / FINISHED / RECORD, now) is not None:
         state, made = TRAINED, _read(scratch / FINISHED / RECORD)
     else:
         state = WAITING
-    # A process that only prepares its work yet has not told of it; what lies there is an earlier one's.
-    told = state in (RUNNING, STALLED) and all(
-        owner.get(key) == progress.get(key) for key in ("host", "pid", "started")
-    )
+    # A process that is still preparing has told nothing: what lies there is an earlier one's.
+    mine = all(owner.get(key) == progress.get(key) for key in ("host", "pid", "started"))
+    told = state == RUNNING and mine
     step, steps = _count(progress.get("step")), _count(progress.get("steps"))
-    kept = _count(progress.get("checkpoint_step")) or step if CHECKPOINT in there else 0
+    kept = (_count(progress.get("checkpoint_step")) or step) if CHECKPOINT in there else 0
     speed = _number(progress.get("images_per_second"))
     pace = images / steps / speed if steps and speed and speed > 1 / ABSURD else job.seconds / (steps or 1)
     crash = read(CRASHES).get("error") if state in (RUNNING, STALLED, WAITING) else None
@@ -135,7 +134,7 @@ def status(job: Job, images: int, results: Path, now: float) -> Status:
         scratch=str(scratch),
         devices=_count(made.get("devices")) or max(job.gpus, 1),
         node=_word(made.get("node") or owner.get("host")),
-        device=_word(made.get("device") or (told and progress.get("device"))),
+        device=_word(made.get("device") or (mine and progress.get("device"))),
         slurm_job=_word(made.get("slurm_job") or owner.get("slurm_job")),
         step=step,
         steps=steps,

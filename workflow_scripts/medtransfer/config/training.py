@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medtransfer.config.base import Count, Name, Positive, Section
 from medtransfer.config.data import Resolution
@@ -127,6 +127,10 @@ class Training(Section):
     """Backbones that take more of them, or fewer."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of training; bf16 where the GPU has it."""
+    shard: bool = False
+    """Split weights, gradients and momentum over the GPUs of a run, for networks that one GPU cannot hold."""
+    recompute: bool = False
+    """Compute activations twice instead of keeping them: a third more time, less than half the memory."""
     threads: Count = 1
     """CPU threads of one training job. On few cores one is fastest: two jobs of one thread outrun one of two."""
     memory_mb: Count = 3000
@@ -143,3 +147,9 @@ class Training(Section):
     local_disk: str | None = None
     """Folder on a disk of the machine that trains, such as $TMPDIR, to copy image stores to; null reads them where they
     lie."""
+
+    @model_validator(mode="after")
+    def sharding_has_a_number_format(self) -> "Training":
+        if self.shard and self.precision == "16-mixed":
+            raise ValueError("`shard` does not work with precision 16-mixed; choose bf16-mixed or 32-true")
+        return self

@@ -5,7 +5,7 @@ import torch
 from medtransfer.models.bit import skeleton
 
 
-def activation_bytes_per_image(backbone: str, classes: int, size: int) -> int:
+def activation_bytes_per_image(backbone: str, classes: int, size: int, recompute: bool = False) -> int:
     """Bytes that one more float32 training image of size x size pixels keeps in memory for the backward pass.
 
     These are the activations that autograd saves, without what does not grow with the batch: weights, their
@@ -13,22 +13,44 @@ def activation_bytes_per_image(backbone: str, classes: int, size: int) -> int:
     a training step of r14w32, r26w64 or r50x1 at 224 pixels took 1.4 to 1.5 times as much at its peak. In bfloat16 an
     image takes half as much; autocast keeps some tensors in float32 and lies between.
 
+    With `recompute` residual units keep what goes into them alone, and the backward pass computes them again, one at a
+    time. Counted is what is kept, all of it, and besides what the unit saves that takes most.
+
     Raises:
         UserError: There is no such backbone.
     """
-    return _saved_bytes(backbone, classes, size, images=2) - _saved_bytes(backbone, classes, size, images=1)
+    one, two = (_saved_bytes(backbone, classes, size, images, recompute) for images in (1, 2))
+    return max(more - less for less, more in zip(one, two, strict=True))
 
 
-def _saved_bytes(backbone: str, classes: int, size: int, images: int) -> int:
-    storages: set[torch.UntypedStorage] = set()  # several operations save the same tensor
+def _saved_bytes(backbone: str, classes: int, size: int, images: int, recompute: bool) -> list[int]:
+    """Bytes that the forward pass saves; with `recompute` also those of a residual unit, for each unit."""
+    model = skeleton(backbone, classes)
+    model.set_grad_checkpointing(recompute)
+    inputs: dict[torch.nn.Module, torch.Tensor] = {}
+    for stage in model.stages:
+        for unit in stage.get_submodule("blocks").children():
+            unit.register_forward_hook(lambda unit, arguments, _: inputs.update({unit: arguments[0]}))
+    kept = _saved(model, torch.empty(images, 3, size, size, device="meta"))
+    if not recompute:
+        return [_bytes(kept)]
+    return [_bytes(kept | _saved(unit, entering)) for unit, entering in list(inputs.items())]
+
+
+def _saved(module: torch.nn.Module, entering: torch.Tensor) -> set[torch.UntypedStorage]:
+    """What autograd saves in a call; several operations save the same tensor."""
+    storages: set[torch.UntypedStorage] = set()
 
     def record(tensor: torch.Tensor) -> torch.Tensor:
         storages.add(tensor.untyped_storage())
         return tensor
 
-    model = skeleton(backbone, classes)
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
-        model(torch.empty(images, 3, size, size, device="meta"))
+        module(entering)
+    return storages
+
+
+def _bytes(storages: set[torch.UntypedStorage]) -> int:
     return sum(storage.nbytes() for storage in storages)
 
 

@@ -12,10 +12,15 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from medtransfer.errors import UserError
 from medtransfer.files import atomic
 
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+"""How tensors of a network go to files and come back: whole and on the CPU, also where processes have parts of them.
+
+All processes ask for them together then, and the first alone gets them."""
 HEAD = "head."
 # How the tensors of each block begin: the stem, and the four stages with the last norm in the fourth.
 BLOCKS = (("stem.",), ("stages.0.",), ("stages.1.",), ("stages.2.",), ("stages.3.", "norm."))
@@ -42,21 +47,25 @@ INNER = {
 def save_body(model: torch.nn.Module, path: Path | str, metadata: dict[str, Any]) -> None:
     """Write everything but the classifier to a .safetensors file, atomically; equal weights give equal bytes.
 
+    Of several processes that train one network all call this, and the first writes.
+
     Args:
         model: The trained network.
         path: File to write.
         metadata: Where the weights come from, as plain JSON content; it stands in the file's header.
     """
-    _save(_body(model), path, metadata)
+    _save(_body(get_model_state_dict(model, options=WHOLE)), path, metadata)
 
 
 def save_network(model: torch.nn.Module, path: Path | str, metadata: dict[str, Any]) -> None:
     """Write all weights, the classifier's too, as `save_body` writes the others."""
-    _save(model.state_dict(), path, metadata)
+    _save(get_model_state_dict(model, options=WHOLE), path, metadata)
 
 
-def _save(tensors: dict[str, torch.Tensor], path: Path | str, metadata: dict[str, Any]) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _save(tensors: dict[str, Any], path: Path | str, metadata: dict[str, Any]) -> None:
+    if not tensors:
+        return  # not the first process
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     # One entry, since safetensors writes several in an order that changes from call to call.
     header = {"medtransfer": json.dumps(metadata, sort_keys=True)}
     with atomic(path) as temporary:
@@ -99,7 +108,7 @@ def load_body(model: torch.nn.Module, path: Path | str, prefix: int | None = Non
             "and four stages); a network that takes none has the upstream none."
         )
     found = {name: tensor for name, tensor in _read(Path(path)).items() if not name.startswith(HEAD)}
-    _check(found, _body(model), path)
+    _check(found, _body(model.state_dict()), path)
     taken = {name: tensor for name, tensor in found.items() if prefix is None or block(name) <= prefix}
     model.load_state_dict(taken, strict=False)
 
@@ -132,8 +141,8 @@ def _check(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], pa
         )
 
 
-def _body(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(HEAD)}
+def _body(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(HEAD)}
 
 
 def _shape(tensor: torch.Tensor) -> str:

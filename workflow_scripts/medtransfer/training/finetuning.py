@@ -32,6 +32,7 @@ from medtransfer.training.session import (
     environment,
     file_digest,
     open_fabric,
+    place,
 )
 
 SIMILARITY_BATCH = 16
@@ -54,11 +55,12 @@ def finetune_batch(
     Args:
         runs: What each is to `finetune`, and `outcome`, the file to write; `log`, its own if it is one of several.
         version: Version of the training recipe.
-        device: What `open_fabric` needs.
+        device: What `open_fabric` needs, and `recompute`, whether activations are computed twice instead of kept.
         memory_mb: Memory that micro-batches are sized to on a CPU.
         checkpoint_seconds: Least number of seconds between resume checkpoints.
         local_disk: Folder on a disk of this machine that image stores are copied to; None reads them where they lie.
     """
+    recompute = device.pop("recompute")
     fabric = open_fabric(**device)
     for number, run in enumerate(runs, start=1):
         scratch = Path(run["scratch"])
@@ -67,7 +69,7 @@ def finetune_batch(
                 claim.enter_context(claimed(scratch))
             fabric.barrier()
             try:
-                finetune(fabric, run, version, memory_mb, checkpoint_seconds, local_disk)
+                finetune(fabric, run, version, recompute, memory_mb, checkpoint_seconds, local_disk)
             except UserError as error:
                 write_outcome(run["outcome"], "failed", str(error))
                 print(f"error: {error}", file=sys.stderr)
@@ -85,6 +87,7 @@ def finetune(
     fabric: Fabric,
     what: dict[str, Any],
     version: int,
+    recompute: bool,
     memory_mb: int,
     checkpoint_seconds: float,
     local_disk: str | None,
@@ -100,6 +103,7 @@ def finetune(
             those of a whole network for the same labels, classifier included. `keep`: whether the network is kept.
             `scratch`: folder of its state and of what it makes; `results`: where that goes afterwards.
         version: Version of the training recipe.
+        recompute: Whether activations are computed twice instead of kept.
         memory_mb: Memory that micro-batches are sized to on a CPU.
         checkpoint_seconds: Least number of seconds between resume checkpoints.
         local_disk: Folder on a disk of this machine that image stores are copied to.
@@ -109,13 +113,14 @@ def finetune(
             name: open_store(copies.enter_context(staged(path, local_disk)))
             for name, path in zip(what["sources"], what["inputs"]["images"], strict=True)
         }
-        _finetune(fabric, what, version, memory_mb, checkpoint_seconds, stores)
+        _finetune(fabric, what, version, recompute, memory_mb, checkpoint_seconds, stores)
 
 
 def _finetune(
     fabric: Fabric,
     what: dict[str, Any],
     version: int,
+    recompute: bool,
     memory_mb: int,
     checkpoint_seconds: float,
     stores: dict[str, np.ndarray],
@@ -135,6 +140,7 @@ def _finetune(
 
     hyperparameters = hyperrule(len(training_examples), recipe.hyperrule, recipe.overrides)
     model = build(run["backbone"], len(task.labels), seed=run["seed"])
+    model.set_grad_checkpointing(recompute)
     for path in inputs["weights"]:
         if what["goes_on"]:
             load_network(model, path)
@@ -155,7 +161,7 @@ def _finetune(
     if finished(scratch, identity, Path(what["results"])):
         print(f"finished before: {scratch}", file=sys.stderr)
         return
-    bytes_per_image = activation_bytes_per_image(run["backbone"], len(task.labels), resolution.crop)
+    bytes_per_image = activation_bytes_per_image(run["backbone"], len(task.labels), resolution.crop, recompute)
     setting = Setting(
         hyperparameters,
         task.kind,
@@ -171,7 +177,7 @@ def _finetune(
     tracked = one_per_patient(select(cohorts[task.id_cohort], task, "val"), tracking.images)
     looked_at = examples(tracked, stores, targets(tracked, task, training=False))
     compared = _first(looked_at, tracking.similarity_images)
-    model.to(fabric.device)
+    place(model, fabric)
     before = gram_matrices(model, compared, setting.crop, SIMILARITY_BATCH, fabric)
     preparation = watch.lap()
     progress = fit(
@@ -186,14 +192,14 @@ def _finetune(
     after = gram_matrices(model, compared, setting.crop, SIMILARITY_BATCH, fabric)
     evaluation = watch.lap()
 
+    made = scratch / FINISHED
+    if what["keep"]:
+        save_network(model, made / "weights.safetensors", run)
     if fabric.is_global_zero:
-        made = scratch / FINISHED
         write_parquet(predictions, made / "predictions.parquet")
         write_parquet(_history(progress, hyperparameters), made / "history.parquet")
         write_parquet(_validation(progress, hyperparameters, tracked, looked_at, task), made / "validation.parquet")
         _write_representation(before, after, made / "representation.npz")
-        if what["keep"]:
-            save_network(model, made / "weights.safetensors", run)
         facts = {
             "images": len(training_examples),
             "patients": int(training["patient_id"].nunique()),

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 from medtransfer.errors import UserError
 from medtransfer.files import write_json
+from medtransfer.models.weights import WHOLE
 from medtransfer.processes import this_process
 from medtransfer.training import checkpoint
 from medtransfer.training.attempt import PROGRESS
@@ -26,7 +28,7 @@ from medtransfer.training.augment import Choices, crop_and_flip, draw, for_evalu
 from medtransfer.training.examples import Examples, batch_indices
 from medtransfer.training.losses import LOSSES, count_terms
 from medtransfer.training.recipe import Hyperparameters, learning_rate
-from medtransfer.training.session import device_name, peak_memory
+from medtransfer.training.session import device_name, is_sharded, over_processes, peak_memory
 
 REPORT_SECONDS = 10
 SAVING_SHARE = 0.02
@@ -95,12 +97,11 @@ def fit(
         checkpoint.Interrupted: SIGTERM came; the state is saved.
     """
     settings = setting.hyperparameters
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
-    network, optimizer = fabric.setup(model, optimizer)
+    network = fabric.setup_module(model)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    progress = _resume(model, sgd, setting)
+    optimizer: Any = fabric.setup_optimizers(sgd)
     network.train()
-    progress = _resume(model, optimizer, setting)
     _look(look, network, setting, progress)
     pending: list[torch.Tensor] = []
     micro_batch = setting.micro_batch
@@ -113,7 +114,8 @@ def fit(
             try:
                 pending.append(_step(network, optimizer, examples, setting, fabric, micro_batch, progress))
             except torch.cuda.OutOfMemoryError:
-                if micro_batch == 1:
+                # Processes that share a network have to go on alike, and only this one knows.
+                if micro_batch == 1 or is_sharded(fabric):
                     raise
                 micro_batch = (micro_batch + 1) // 2
                 torch.cuda.empty_cache()
@@ -121,16 +123,26 @@ def fit(
                 continue
             progress.step += 1
             _look(look, network, setting, progress)
-            due = saver.due()
-            if due or stop.asked or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
+            due, stopping = _agreed(saver.due(), stop.asked, fabric)
+            if due or stopping or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
                 _check(pending, progress, examples, setting)
-            if (due or stop.asked) and fabric.is_global_zero:
-                saver.save(_state(model, optimizer, setting, progress), progress.step)
-            if stop.asked:
+            if (due or stopping) and (fabric.is_global_zero or is_sharded(fabric)):
+                state = _state(model, sgd, setting, progress)
+                if fabric.is_global_zero:
+                    saver.save(state, progress.step)
+            if stopping:
                 raise checkpoint.Interrupted
             if fabric.is_global_zero:
                 reporter.report(saver.step)
     return progress
+
+
+def _agreed(due: bool, stop: bool, fabric: Fabric) -> tuple[bool, bool]:
+    """Whether to save, and to stop: processes that share a network do so when the first is due, and any has to stop."""
+    if not is_sharded(fabric):
+        return due, stop
+    due_anywhere, stop_anywhere = over_processes("max", [due and fabric.is_global_zero, stop], fabric)
+    return bool(due_anywhere), bool(stop_anywhere)
 
 
 def _look(look: Callable[[], np.ndarray] | None, network: Any, setting: Setting, progress: Progress) -> None:
@@ -164,7 +176,9 @@ def _step(
         step=step,
     )
     mine = np.arange(len(indices))[fabric.global_rank :: fabric.world_size]
-    parts = np.split(mine, range(micro_batch, len(mine), micro_batch))
+    share = -(-len(indices) // fabric.world_size)
+    # As many in every process, of which one may have an image less.
+    parts = np.array_split(mine, -(-share // micro_batch))
     targets = _mix(examples.targets[indices], choices)
     terms = count_terms(setting.kind, targets)
     total = torch.zeros((), device=fabric.device)
@@ -173,7 +187,9 @@ def _step(
         started = time.monotonic()
         images = _inputs(examples, indices, choices, part, setting.crop, fabric.device)
         fetched = time.monotonic()
-        with fabric.no_backward_sync(network, enabled=number < len(parts) - 1):
+        # Of a network that is split, gradients that wait for the last part would be whole ones.
+        waits = number < len(parts) - 1 and not is_sharded(fabric)
+        with fabric.no_backward_sync(network, enabled=waits):
             loss = LOSSES[setting.kind](network(images).float(), targets[part].to(fabric.device)) / terms
             # Several processes average their gradients; their losses are shares of one sum.
             fabric.backward(loss * fabric.world_size)
@@ -272,17 +288,21 @@ class Reporter:
             write_json({**self.place, **facts, "time": time.time()}, self.setting.scratch / PROGRESS)
 
 
-def _state(model: torch.nn.Module, optimizer: Any, setting: Setting, progress: Progress) -> dict[str, Any]:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(progress)}
-    return {"identity": setting.identity, **state}
+def _state(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, setting: Setting, progress: Progress
+) -> dict[str, Any]:
+    weights, momentum = get_state_dict(model, optimizer, options=WHOLE)
+    return {"identity": setting.identity, "model": weights, "optimizer": momentum, "progress": vars(progress)}
 
 
-def _resume(model: torch.nn.Module, optimizer: Any, setting: Setting) -> Progress:
+def _resume(model: torch.nn.Module, optimizer: torch.optim.Optimizer, setting: Setting) -> Progress:
     state = checkpoint.load(setting.scratch / "checkpoint.pt", setting.identity)
     if state is None:
         return Progress()
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    optimizer.zero_grad()  # where there are gradients, momentum is taken to be there, too
+    set_state_dict(
+        model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=WHOLE
+    )
     progress = Progress(**state["progress"])
     print(f"resumed after step {progress.step}/{setting.hyperparameters.steps}", file=sys.stderr)
     return progress

@@ -49,13 +49,14 @@ def pretrain(
         settings: The upstream's configuration.
         version: Version of the training recipe.
         inputs: Paths of `cohort` and `images`.
-        device: What `open_fabric` needs.
+        device: What `open_fabric` needs, and `recompute`, whether activations are computed twice instead of kept.
         memory_mb: Memory that micro-batches are sized to on a CPU.
         scratch: Folder of its state and of what it makes.
         checkpoint_seconds: Least number of seconds between resume checkpoints.
         local_disk: Folder on a disk of this machine that the image store is copied to; None reads it where it lies.
         outputs: Paths to write: `weights`, `record`.
     """
+    recompute = device.pop("recompute")
     fabric = open_fabric(**device)
     with ExitStack() as held:
         if fabric.is_global_zero:
@@ -63,7 +64,17 @@ def pretrain(
         fabric.barrier()
         store = open_store(held.enter_context(staged(inputs["images"], local_disk)))
         made = _pretrain(
-            fabric, upstream, backbone, settings, version, inputs, store, memory_mb, Path(scratch), checkpoint_seconds
+            fabric,
+            upstream,
+            backbone,
+            settings,
+            version,
+            inputs,
+            store,
+            recompute,
+            memory_mb,
+            Path(scratch),
+            checkpoint_seconds,
         )
         if fabric.is_global_zero:
             for kind, name in (("weights", WEIGHTS), ("record", RECORD)):
@@ -78,6 +89,7 @@ def _pretrain(
     version: int,
     inputs: dict[str, str],
     store: np.ndarray,
+    recompute: bool,
     memory_mb: int,
     scratch: Path,
     checkpoint_seconds: float,
@@ -106,7 +118,7 @@ def _pretrain(
     if done := finished(scratch, identity):
         print(f"finished before: {scratch}", file=sys.stderr)
         return done
-    bytes_per_image = activation_bytes_per_image(backbone, len(classes), crop)
+    bytes_per_image = activation_bytes_per_image(backbone, len(classes), crop, recompute)
     setting = Setting(
         hyperparameters,
         "multiclass",
@@ -120,11 +132,13 @@ def _pretrain(
     )
     made = scratch / FINISHED
     model = build(backbone, len(classes), seed=SEED)
+    model.set_grad_checkpointing(recompute)
     progress = fit(model, shown, setting, fabric)
     accuracy = None
     if len(held_out):
         logits = predict(model, held_out, crop, setting.micro_batch, fabric)
         accuracy = float((logits.argmax(axis=1) == held_out.targets.argmax(axis=1)).mean())
+    save_body(model, made / WEIGHTS, {"upstream": upstream, "backbone": backbone})
     if fabric.is_global_zero:
         facts = {
             "classes": len(classes),
@@ -135,7 +149,6 @@ def _pretrain(
             "validation_accuracy": accuracy,
             "seconds": {"data": round(progress.data_seconds, 3), "step": round(progress.step_seconds, 3)},
         }
-        save_body(model, made / WEIGHTS, {"upstream": upstream, "backbone": backbone})
         write_json({**described, "identity": identity, **facts, **environment(fabric)}, made / RECORD)
         clear(scratch)
     return made
