@@ -43,7 +43,8 @@ def gpus_of(backbone):
 
 def training_settings_of(backbone):
     """How a network is trained, without what changes its course but not its results."""
-    return {**TRAINING.model_dump(include={"accelerator", "precision"}), "devices": devices_of(backbone)}
+    settings = TRAINING.model_dump(include={"accelerator", "precision", "shard", "recompute"})
+    return {**settings, "devices": devices_of(backbone)}
 
 
 def training_settings(wildcards):
@@ -54,11 +55,17 @@ def training_gpus(wildcards):
     return gpus_of(wildcards.backbone)
 
 
+def training_threads(wildcards):
+    return TRAINING.threads * devices_of(wildcards.backbone)
+
+
 def expected_seconds(work):
     return seconds(work, COSTS, TRAINING.accelerator, devices_of(work.backbone))
 
 
 def asked_for(work, attempt):
+    # Pieces of a long run are attempts, too; what a run needs does not grow with them for ever.
+    attempt = min(attempt, TRAINING.retries + 1)
     asked = request(
         work, COSTS, TRAINING.accelerator, devices_of(work.backbone), TRAINING.threads, TRAINING.memory_mb, attempt
     )

@@ -14,12 +14,13 @@ rule pretrain:
     benchmark:
         "<benchmarks>/pretrain/{upstream}/{backbone}.tsv"
     retries: attempts_for(UPSTREAM_WORKS.values())
-    threads: TRAINING.threads
+    threads: training_threads
     resources:
         **GPU_SITE,
         mem_mb=upstream_memory,
         runtime=upstream_minutes,
         gpu=training_gpus,
+        nodes=1,
         micro_batch_mb=TRAINING.memory_mb,
         checkpoint_seconds=int(TRAINING.checkpoint_seconds),
         local_disk=TRAINING.local_disk or "",
@@ -44,12 +45,13 @@ rule finetune:
     benchmark:
         f"<benchmarks>/finetune/{RUN}.tsv"
     retries: attempts_for(WORKS.values())
-    threads: TRAINING.threads
+    threads: training_threads
     resources:
         **GPU_SITE,
         mem_mb=run_memory,
         runtime=run_minutes,
         gpu=training_gpus,
+        nodes=1,
         micro_batch_mb=TRAINING.memory_mb,
         checkpoint_seconds=int(TRAINING.checkpoint_seconds),
         local_disk=TRAINING.local_disk or "",
@@ -84,6 +86,7 @@ for batch, members in BATCHES.items():
             **batch_request(members),
             **GPU_SITE,
             gpu=gpus_of(members[0].backbone),
+            nodes=1,
             micro_batch_mb=TRAINING.memory_mb,
             checkpoint_seconds=int(TRAINING.checkpoint_seconds),
             local_disk=TRAINING.local_disk or "",

@@ -21,7 +21,7 @@ if __name__ == "__main__":
                         {**run, "outcome": outcome} for run, outcome in zip(params.runs, snakemake.output, strict=True)
                     ],
                     "version": params.recipe_version,
-                    "device": {**params.training, "threads": snakemake.threads, "visible": devices},
+                    "device": {**params.training, "threads": snakemake.threads // params.training["devices"], "visible": devices},
                     "memory_mb": resources.micro_batch_mb,
                     "checkpoint_seconds": resources.checkpoint_seconds,
                     "local_disk": resources.local_disk or None,

@@ -22,7 +22,7 @@ if __name__ == "__main__":
                     "settings": params.settings,
                     "version": params.recipe_version,
                     "inputs": dict(snakemake.input.items()),
-                    "device": {**params.training, "threads": snakemake.threads, "visible": devices},
+                    "device": {**params.training, "threads": snakemake.threads // params.training["devices"], "visible": devices},
                     "memory_mb": resources.micro_batch_mb,
                     "scratch": snakemake.output.record.replace("/upstream/", "/scratch/upstream/").removesuffix(
                         ".json"

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 
+TOLD = {"host", "pid", "started", "slurm_job", "restart"}
+
+
 def this_process() -> dict[str, Any]:
     """Machine, id and start time of this process; the SLURM job it belongs to, and how often that was started again."""
     return {
@@ -45,7 +48,8 @@ def start_time(pid: int) -> str | None:
 
 def read_process(path: Path) -> dict[str, Any] | None:
     """What `this_process` told, read from a JSON file; None if there is none, or not a whole one."""
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        process: dict[str, Any] = json.loads(path.read_text())
-        return process
+    with suppress(FileNotFoundError, ValueError):
+        process = json.loads(path.read_text())
+        if isinstance(process, dict) and TOLD <= process.keys():
+            return process
     return None

@@ -49,10 +49,11 @@ def claimed(folder: Path, beat: float = BEAT_SECONDS, stale: float = STALE_SECON
     path, mine = folder / OWNER, {"token": uuid.uuid4().hex, **this_process()}
     told = False
     while not _create(path, mine):
-        if _is_gone(path, stale):
-            path.unlink(missing_ok=True)
+        owner = read_process(path)
+        if _is_gone(path, owner, stale):
+            _take_away(path, owner)
         elif not told:
-            print(f"waiting for the process that works on {folder}: {read_process(path)}", file=sys.stderr, flush=True)
+            print(f"waiting for the process that works on {folder}: {owner}", file=sys.stderr, flush=True)
             told = True
         else:
             time.sleep(POLL_SECONDS)
@@ -78,7 +79,8 @@ def finished(folder: Path, identity: str, elsewhere: Path | None = None) -> Path
     """
     kept = folder / FINISHED
     if elsewhere and _identity(elsewhere) == identity != _identity(kept):
-        for file in elsewhere.iterdir():
+        # The record last, as it was written.
+        for file in sorted(elsewhere.iterdir(), key=lambda file: file.name == RECORD):
             if file.is_file():
                 link(file, kept / file.name)
     return kept if _identity(kept) == identity else None
@@ -114,13 +116,16 @@ def _identity(folder: Path) -> str | None:
 def _create(path: Path, owner: dict[str, Any]) -> bool:
     """Whether the claim file could be made: linking fails where there is one, on network file systems, too."""
     draft = path.with_name(f".{path.name}-{owner['token']}")
-    draft.write_text(json.dumps(owner))
     try:
+        with draft.open("w") as file:
+            file.write(json.dumps(owner))
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
         return False
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     return True
 
 
@@ -128,12 +133,9 @@ def _is_mine(path: Path, token: str) -> bool:
     return (read_process(path) or {}).get("token") == token
 
 
-def _is_gone(path: Path, stale: float) -> bool:
+def _is_gone(path: Path, owner: dict[str, Any] | None, stale: float) -> bool:
     """Whether the owner of a claim is no more: at once where that can be seen, otherwise after a while of silence."""
-    owner = read_process(path)
-    if owner is None:
-        return not path.exists()
-    alive = is_alive(owner)
+    alive = is_alive(owner) if owner else None
     if alive is not None:
         return not alive
     deadline = time.monotonic() + stale
@@ -143,8 +145,19 @@ def _is_gone(path: Path, stale: float) -> bool:
             time.sleep(min(POLL_SECONDS, stale))
             if path.stat().st_mtime_ns != last:
                 return False
-        return _is_mine(path, owner["token"])
+        return read_process(path) == owner
     return False
+
+
+def _take_away(path: Path, owner: dict[str, Any] | None) -> None:
+    """Remove the claim of an owner that is no more, and not that of another who was faster."""
+    moved = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        path.rename(moved)
+        if read_process(moved) != owner:
+            with suppress(FileExistsError):
+                os.link(moved, path)
+        moved.unlink()
 
 
 def _beat(path: Path, token: str, seconds: float, ended: threading.Event) -> None:

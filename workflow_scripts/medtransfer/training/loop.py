@@ -126,11 +126,13 @@ def fit(
             due, stopping = _agreed(saver.due(), stop.asked, fabric)
             if due or stopping or len(pending) >= CHECK_STEPS or progress.step == settings.steps:
                 _check(pending, progress, examples, setting)
-            if (due or stopping) and (fabric.is_global_zero or is_sharded(fabric)):
+            if due or stopping:
                 state = _state(model, sgd, setting, progress)
                 if fabric.is_global_zero:
                     saver.save(state, progress.step)
             if stopping:
+                # A process that ended while the first one writes would have it killed by the launcher.
+                fabric.barrier()
                 raise checkpoint.Interrupted
             if fabric.is_global_zero:
                 reporter.report(saver.step)
@@ -138,8 +140,8 @@ def fit(
 
 
 def _agreed(due: bool, stop: bool, fabric: Fabric) -> tuple[bool, bool]:
-    """Whether to save, and to stop: processes that share a network do so when the first is due, and any has to stop."""
-    if not is_sharded(fabric):
+    """Whether to save, and to stop: all processes do so when the first is due, and when any was asked to."""
+    if fabric.world_size == 1:
         return due, stop
     due_anywhere, stop_anywhere = over_processes("max", [due and fabric.is_global_zero, stop], fabric)
     return bool(due_anywhere), bool(stop_anywhere)
