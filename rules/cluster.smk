@@ -10,6 +10,7 @@ rule plan:
         jobs=planned_jobs,
         tier=TIER,
         basis=f"{CONFIG.costs} for {COSTS.device if TRAINING.accelerator == 'cuda' else 'a CPU'}",
+        too_large=TOO_LARGE,
         table=f"{RESULTS}/plan.csv",
     message:
         "What is still to be computed"

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from medtransfer.compute.batches import batches
 from medtransfer.compute.costs import load_costs
-from medtransfer.compute.estimate import request, seconds
+from medtransfer.compute.estimate import fits, request, seconds
 from medtransfer.compute.forecast import Job
 from medtransfer.compute.work import dataset_images, pretraining_work, run_works
 from medtransfer.runs import CELL as CELL_KEYS, KEYS, Run
@@ -310,6 +310,18 @@ def planned_metrics():
             backbone=runs[0].backbone,
             upstream=runs[0].upstream,
         )
+
+
+# Networks that no single GPU of the cost table holds, and that are not split over several.
+TOO_LARGE = sorted(
+    {
+        f"{work.backbone} at {work.crop} px"
+        for work in [*UPSTREAM_WORKS.values(), *WORKS.values()]
+        if TRAINING.accelerator == "cuda"
+        and not fits(work, COSTS)
+        and not (TRAINING.shard and devices_of(work.backbone) > 1)
+    }
+)
 
 
 def planned_training(wildcards):

@@ -153,7 +153,7 @@ def test_columns_stand_below_one_another() -> None:
 def test_the_rule_prints_and_writes_a_row_for_each_job(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(script, "cluster", lambda: CLUSTER)
     records = [vars(job) for job in JOBS]
-    script.main(records, "paper", "costs.yaml", str(tmp_path / "plan.csv"))
+    script.main(records, "paper", "costs.yaml", [], str(tmp_path / "plan.csv"))
     printed = capsys.readouterr().out
     assert "3 of 4 jobs" in printed and "partition gpu allows" in printed
     with (tmp_path / "plan.csv").open() as file:
@@ -167,6 +167,7 @@ def test_without_a_cluster_it_plans_and_says_what_it_left_out(tmp_path, capsys, 
         raise UserError("there is no scontrol on this machine")
 
     monkeypatch.setattr(script, "cluster", none)
-    script.main([vars(RUN)], "paper", "costs.yaml", str(tmp_path / "plan.csv"))
+    script.main([vars(RUN)], "paper", "costs.yaml", ["r152x4 at 480 px"], str(tmp_path / "plan.csv"))
     printed = capsys.readouterr().out
     assert "1 of 1 jobs" in printed and "limits of a cluster: there is no scontrol" in printed
+    assert "cannot hold r152x4 at 480 px" in printed

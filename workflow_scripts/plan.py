@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(records: list[dict[str, Any]], tier: str, basis: str, path: str) -> None:
+def main(records: list[dict[str, Any]], tier: str, basis: str, too_large: list[str], path: str) -> None:
     """Print the forecast and what the cluster of this machine makes of it, and write a table of one row a job.
 
     Args:
         records: The jobs of the tier, each a `Job`.
         tier: Its name.
         basis: Where the expected seconds come from.
+        too_large: Networks of which one GPU cannot hold the weights and a single image.
         path: Table to write.
     """
     jobs = [Job(**record) for record in records]
     write_csv(table(jobs), path)
     print(forecast.text(jobs, tier, basis))
+    if too_large:
+        print(
+            f"One GPU of the cost table cannot hold {', '.join(too_large)}: give them several (training.devices_of) and "
+            "split them (training.shard).\n"
+        )
     try:
         print(forecast.verdict(jobs, cluster()), end="")
     except UserError as error:
@@ -43,4 +49,4 @@ def table(jobs: list[Job]) -> pd.DataFrame:
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         params = snakemake.params
-        main(params.jobs, params.tier, params.basis, params.table)
+        main(params.jobs, params.tier, params.basis, params.too_large, params.table)
