@@ -97,8 +97,14 @@ def upstream_minutes(wildcards, attempt):
     return asked_for(UPSTREAM_WORKS[wildcards.upstream, wildcards.backbone], attempt)["runtime"]
 
 
+# Jobs run Snakemake as well, which is not to try again what only the first one can ask more memory for.
+RETRIES = TRAINING.retries if workflow.is_main_process else 0
+
+
 def attempts_for(works):
     """How often jobs are tried again: for what goes wrong, and once for each piece of the longest."""
+    if not workflow.is_main_process:
+        return 0
     longest = max(map(expected_seconds, works), default=0)
     return TRAINING.retries + int(COSTS.safety * longest / (60 * TRAINING.longest_minutes))
 

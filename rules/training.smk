@@ -80,7 +80,7 @@ for batch, members in BATCHES.items():
             f"<logs>/finetune/{batch}.log",
         benchmark:
             f"<benchmarks>/finetune/{batch}.tsv"
-        retries: TRAINING.retries
+        retries: RETRIES
         threads: TRAINING.threads
         resources:
             **batch_request(members),

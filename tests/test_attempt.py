@@ -99,7 +99,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def owned(folder: Path, **changes: Any) -> Path:
     """The claim of another, by default one on another machine."""
-    owner = {"token": "other", "host": "elsewhere", "pid": 1, "started": "1", "slurm_job": None, "restart": 0}
+    owner = {"token": "other", "host": "elsewhere", "pid": 1, "started": "1", "slurm_job": None}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OWNER).write_text(json.dumps(owner | changes))
     return folder / OWNER
@@ -187,21 +187,15 @@ def test_an_owner_elsewhere_is_waited_for_while_its_heart_beats_and_followed_whe
 
 
 def test_a_job_that_slurm_started_again_follows_itself_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    owned(tmp_path, slurm_job="815", restart=0)
+    owned(tmp_path, slurm_job="815")
     monkeypatch.setenv("SLURM_JOB_ID", "815")
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with elapsed() as seconds, claimed(tmp_path):
         assert seconds() < 5
-        assert json.loads((tmp_path / OWNER).read_text())["restart"] == 1
 
 
-@pytest.mark.parametrize(("job", "restart"), [("815", "0"), ("816", "1")])
-def test_neither_another_job_nor_the_same_start_of_it_is_followed_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, restart: str
-) -> None:
-    owned(tmp_path, slurm_job="815", restart=0)
-    monkeypatch.setenv("SLURM_JOB_ID", job)
-    monkeypatch.setenv("SLURM_RESTART_COUNT", restart)
+def test_another_job_is_not_followed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned(tmp_path, slurm_job="815")
+    monkeypatch.setenv("SLURM_JOB_ID", "816")
     with claiming(tmp_path, stale=60) as has:
         assert not has.wait(0.3)
         (tmp_path / OWNER).unlink()

@@ -25,7 +25,7 @@ def signed(folder: Path, name: str, **changes: Any) -> None:
     """Word of a process that is no more, unless changed."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    owner = {"host": socket.gethostname(), "pid": gone.pid, "started": "1", "slurm_job": None, "restart": 0} | changes
+    owner = {"host": socket.gethostname(), "pid": gone.pid, "started": "1", "slurm_job": None} | changes
     (folder / leftovers.SIGNED).mkdir(parents=True, exist_ok=True)
     (folder / leftovers.SIGNED / f"{name}.json").write_text(json.dumps(owner))
 

@@ -73,6 +73,15 @@ def test_only_the_zero_head_learns_at_first_and_then_everything(arrays, model):
         assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0, name
 
 
+def test_recomputed_activations_give_the_very_same_gradients(model):
+    kept, calls = gradients(model), []
+    model.stages[0].blocks[0].register_forward_pre_hook(lambda *_: calls.append("forward"))
+    model.set_grad_checkpointing()
+    recomputed = gradients(model)
+    assert len(calls) == 2
+    assert all(torch.equal(recomputed[name], gradient) for name, gradient in kept.items())
+
+
 def test_prediction_of_an_image_does_not_depend_on_its_batch():
     model = build("r14w16", classes=2, seed=0)
     torch.nn.init.ones_(model.head.fc.weight)
@@ -181,6 +190,19 @@ def test_activation_bytes_of_a_small_net_are_those_that_autograd_saves_on_the_cp
         model(torch.zeros(8, 3, 40, 40))
     constant = 4 * parameter_count("r14w32", 5) * 2  # weights and their standardised copies
     assert sum(saved.values()) == pytest.approx(8 * activation_bytes_per_image("r14w32", 5, 40) + constant, rel=0.02)
+
+
+# As above, where residual units keep their inputs alone.
+RECOMPUTED_MIB = {"r50x1": 58, "r101x1": 84, "r50x3": 172, "r152x2": 231, "r101x3": 250, "r152x4": 461}
+
+
+@pytest.mark.parametrize(("backbone", "mib"), RECOMPUTED_MIB.items())
+def test_recomputing_leaves_the_inputs_of_units_and_one_unit(backbone, mib):
+    positions = find(backbone).stem * (448 // 4) ** 2 * 8 / 2**20
+    inputs = 2 * (mib - positions) + positions
+    counted = activation_bytes_per_image(backbone, 5, 448, recompute=True) / 2**20
+    assert inputs + 1 < counted < 1.3 * inputs
+    assert counted < activation_bytes_per_image(backbone, 5, 448) / 2**20 / 2
 
 
 @pytest.mark.parametrize(

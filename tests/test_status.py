@@ -22,7 +22,7 @@ from medtransfer.training.attempt import STALE_SECONDS
 from tests.test_workflow import clone, run
 
 IMAGES = 32_000
-ELSEWHERE = {"host": "node7", "pid": 4711, "started": "12345", "slurm_job": "815", "restart": 0}
+ELSEWHERE = {"host": "node7", "pid": 4711, "started": "12345", "slurm_job": "815"}
 TOLD = {
     **ELSEWHERE,
     "device": "NVIDIA A100",

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 
-TOLD = {"host", "pid", "started", "slurm_job", "restart"}
+TOLD = {"host", "pid", "started", "slurm_job"}
 
 
 def this_process() -> dict[str, Any]:
-    """Machine, id and start time of this process; the SLURM job it belongs to, and how often that was started again."""
+    """Machine, id and start time of this process, and the SLURM job it belongs to."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "started": start_time(os.getpid()),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "restart": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
     }
 
 
@@ -28,8 +27,8 @@ def is_alive(process: dict[str, Any]) -> bool | None:
     if process["host"] == socket.gethostname():
         return start_time(process["pid"]) == process["started"]
     if process["slurm_job"] is not None and process["slurm_job"] == os.environ.get("SLURM_JOB_ID"):
-        # SLURM starts a job again only when it has ended.
-        return int(os.environ.get("SLURM_RESTART_COUNT", "0")) <= process["restart"]
+        # Jobs here have one node: this one was started again elsewhere, which SLURM does only when it has ended.
+        return False
     return None
 
 
