@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         params, resources = snakemake.params, snakemake.resources
+        threads = snakemake.threads // params.training["devices"]
         with lease(resources.gpu) as devices:
             warm.call(
                 "medtransfer.training.finetuning:finetune_batch",
@@ -21,7 +22,7 @@ if __name__ == "__main__":
                         {**run, "outcome": outcome} for run, outcome in zip(params.runs, snakemake.output, strict=True)
                     ],
                     "version": params.recipe_version,
-                    "device": {**params.training, "threads": snakemake.threads // params.training["devices"], "visible": devices},
+                    "device": {**params.training, "threads": threads, "visible": devices},
                     "memory_mb": resources.micro_batch_mb,
                     "checkpoint_seconds": resources.checkpoint_seconds,
                     "local_disk": resources.local_disk or None,

@@ -31,8 +31,8 @@ def main(records: list[dict[str, Any]], tier: str, basis: str, too_large: list[s
     print(forecast.text(jobs, tier, basis))
     if too_large:
         print(
-            f"One GPU of the cost table cannot hold {', '.join(too_large)}: give them several (training.devices_of) and "
-            "split them (training.shard).\n"
+            f"One GPU of the cost table cannot hold {', '.join(too_large)}: give them several (training.devices_of) "
+            "and split them (training.shard).\n"
         )
     try:
         print(forecast.verdict(jobs, cluster()), end="")

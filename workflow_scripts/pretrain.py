@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         params, resources = snakemake.params, snakemake.resources
+        threads = snakemake.threads // params.training["devices"]
         with lease(resources.gpu) as devices:
             warm.call(
                 "medtransfer.training.pretraining:pretrain",
@@ -22,7 +23,7 @@ if __name__ == "__main__":
                     "settings": params.settings,
                     "version": params.recipe_version,
                     "inputs": dict(snakemake.input.items()),
-                    "device": {**params.training, "threads": snakemake.threads // params.training["devices"], "visible": devices},
+                    "device": {**params.training, "threads": threads, "visible": devices},
                     "memory_mb": resources.micro_batch_mb,
                     "scratch": snakemake.output.record.replace("/upstream/", "/scratch/upstream/").removesuffix(
                         ".json"

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-
 TOLD = {"host", "pid", "started", "slurm_job"}
 
 
@@ -49,6 +48,6 @@ def read_process(path: Path) -> dict[str, Any] | None:
     """What `this_process` told, read from a JSON file; None if there is none, or not a whole one."""
     with suppress(FileNotFoundError, ValueError):
         process = json.loads(path.read_text())
-        if isinstance(process, dict) and TOLD <= process.keys():
+        if isinstance(process, dict) and process.keys() >= TOLD:
             return process
     return None
