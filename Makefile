@@ -7,7 +7,7 @@ CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
 SOURCES := workflow_scripts figures tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format schema bench lock clean
+.PHONY: help setup demo test slurm lint format schema bench lock clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ demo: $(READY)  ## run the whole workflow on synthetic data, to its report
 
 test: $(READY)  ## pass the tests
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+slurm: $(READY)  ## pass the tests that start a SLURM of their own (packages slurm-wlm, munge; as root)
+	$(BIN)/python -m pytest -m slurm -rs
 
 lint: $(READY)  ## ruff, mypy, snakefmt, snakemake --lint
 	$(BIN)/ruff check $(SOURCES)
