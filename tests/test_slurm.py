@@ -324,7 +324,7 @@ def test_whatever_happens_to_jobs_predictions_stay_the_same(
         assert ended(process, folder) == 0, said(folder)
     assert_same(folder, long_reference, DISTURBED)
     for name in DISTURBED:
-        assert ("resumed after step" in log(folder, name)) == (name != STARVED), name
+        assert name == STARVED or "resumed after step" in log(folder, name), name
     assert sorted(devices) == ["0", "1"]
     jobs = [job for job in slurm.jobs() if job.number not in before]
     # What SLURM starts again is the same job; what has failed is tried in another. One is the urgent job.
