@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
         params, resources = snakemake.params, snakemake.resources
-        threads = snakemake.threads // params.training["devices"]
+        threads = max(1, snakemake.threads // params.training["devices"])
         with lease(resources.gpu) as devices:
             warm.call(
                 "medtransfer.training.finetuning:finetune_batch",
