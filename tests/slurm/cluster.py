@@ -21,6 +21,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd", "unshare", "setpriv")
 ACCOUNTING_DAEMONS = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "mariadb-admin", "sacctmgr")
 NODES = ("node1", "node2")
 GPUS = 2
+NAMESPACES = ("unshare", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child")
 START_SECONDS = 60
 
 SLURM_CONF = """\
@@ -101,7 +102,9 @@ def missing(accounting: bool = False) -> str:
     if absent := [name for name in needed if not shutil.which(name)]:
         packages = "slurmdbd and mariadb-server" if accounting else "slurm-wlm and munge"
         return f"{packages} are not installed: no {', '.join(absent)}"
-    return "" if os.getuid() == 0 else "only root can start a private SLURM"
+    if os.getuid() != 0:
+        return "only root can start a private SLURM"
+    return "" if _works(*NAMESPACES, "true") else "this machine lets nobody make namespaces, which stand for nodes"
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,9 @@ class Cluster:
 
     def boot(self, node: str) -> None:
         """Start a node, in namespaces of its own: it has a host name, and all its processes end with it."""
-        alone = ("unshare", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child")
         # The shell is there to be the parent of orphans.
         script = f"hostname {node}; slurmd -D -c -N {node} & wait"
-        self.nodes[node] = _start(self.daemons, self.folder, self.env, *alone, "sh", "-c", script)
+        self.nodes[node] = _start(self.daemons, self.folder, self.env, *NAMESPACES, "sh", "-c", script)
         if self.is_down(node):
             self.scontrol("update", f"NodeName={node}", "State=RESUME")
 
