@@ -60,14 +60,21 @@ def training_threads(wildcards):
 
 
 def expected_seconds(work):
-    return seconds(work, COSTS, TRAINING.accelerator, devices_of(work.backbone))
+    return seconds(work, COSTS, TRAINING.accelerator, devices_of(work.backbone), TRAINING.recompute)
 
 
 def asked_for(work, attempt):
     # Pieces of a long run are attempts, too; what a run needs does not grow with them for ever.
     attempt = min(attempt, TRAINING.retries + 1)
     asked = request(
-        work, COSTS, TRAINING.accelerator, devices_of(work.backbone), TRAINING.threads, TRAINING.memory_mb, attempt
+        work,
+        COSTS,
+        TRAINING.accelerator,
+        devices_of(work.backbone),
+        TRAINING.threads,
+        TRAINING.memory_mb,
+        attempt,
+        TRAINING.recompute,
     )
     # What takes longer goes on from its checkpoint in the next attempt.
     return {"mem_mb": asked.mem_mb, "runtime": min(asked.minutes, TRAINING.longest_minutes)}
@@ -318,14 +325,13 @@ def planned_metrics():
         )
 
 
-# Networks that no single GPU of the cost table holds, and that are not split over several.
+# Networks of which a GPU of the cost table cannot hold what training asks it to hold.
 TOO_LARGE = sorted(
     {
         f"{work.backbone} at {work.crop} px"
         for work in [*UPSTREAM_WORKS.values(), *WORKS.values()]
         if TRAINING.accelerator == "cuda"
-        and not fits(work, COSTS)
-        and not (TRAINING.shard and devices_of(work.backbone) > 1)
+        and not fits(work, COSTS, devices_of(work.backbone) if TRAINING.shard else 1, TRAINING.recompute)
     }
 )
 

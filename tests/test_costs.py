@@ -267,3 +267,12 @@ def test_parsing_estimates_imports_nothing_slow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": "workflow_scripts"}, cwd=ROOT
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_activations_computed_twice_take_longer_and_less_memory() -> None:
+    work = Work("r152x4", 480, trained=1000, predicted=0)
+    assert seconds(work, COSTS, "cuda", recompute=True) == pytest.approx(1.33 * seconds(work, COSTS, "cuda"))
+    whole, recomputed, split = (
+        gpu_memory_mb(work, COSTS, parts, recompute) for parts, recompute in ((1, False), (1, True), (4, False))
+    )
+    assert recomputed < whole and split < whole - 10_000  # of 14 GiB of weights and what goes with them

@@ -75,6 +75,15 @@ class Growth(Finite):
     """Memory."""
 
 
+class Recompute(Finite):
+    """What computing activations twice, instead of keeping them, amounts to."""
+
+    time: Factor
+    """Of training, relative to without."""
+    memory: Fraction
+    """Of activations, relative to without."""
+
+
 class Startup(Finite):
     """Seconds before anything is trained."""
 
@@ -136,6 +145,8 @@ class Costs(Finite):
     """Time that is asked for, relative to what is expected."""
     growth: Growth
     """What a job that failed asks for."""
+    recompute: Recompute
+    """What training.recompute changes."""
     startup: Startup
     """Seconds before anything is trained."""
     images: Images

@@ -24,18 +24,27 @@ class Request:
     minutes: int
 
 
-def seconds(work: Work, costs: Costs, accelerator: str, devices: int = 1) -> float:
+def seconds(work: Work, costs: Costs, accelerator: str, devices: int = 1, recompute: bool = False) -> float:
     """Expected seconds of training and prediction on so many devices, without start-up.
 
-    On `cuda` those of the GPU that the table names, on `cpu` those of as many threads.
+    On `cuda` those of the GPU that the table names, on `cpu` those of as many threads. With `recompute` activations are
+    computed twice.
     """
-    images = work.trained + work.predicted / costs.prediction_speed
+    trained = work.trained * (costs.recompute.time if recompute else 1)
+    images = trained + work.predicted / costs.prediction_speed
     speed = rate(work.backbone, work.crop, costs, CPU if accelerator == CPU else costs.device)
     return images / speed / (devices * costs.scaling if devices > 1 else 1)
 
 
 def request(
-    work: Work, costs: Costs, accelerator: str, devices: int, threads: int, memory_mb: int, attempt: int = 1
+    work: Work,
+    costs: Costs,
+    accelerator: str,
+    devices: int,
+    threads: int,
+    memory_mb: int,
+    attempt: int = 1,
+    recompute: bool = False,
 ) -> Request:
     """What is asked of the cluster for a training job: the expected time with safety, growing with the attempt.
 
@@ -48,8 +57,9 @@ def request(
         memory_mb: Memory on a CPU, in MiB, as configured: micro-batches are sized to it. With GPUs it follows from the
             network instead, once for each process.
         attempt: 1, and one more after each failure.
+        recompute: Whether activations are computed twice.
     """
-    expected = costs.startup.job + costs.safety * seconds(work, costs, accelerator, devices)
+    expected = costs.startup.job + costs.safety * seconds(work, costs, accelerator, devices, recompute)
     memory = memory_mb if accelerator == CPU else devices * host_memory_mb(work, costs)
     return Request(
         gpus=0 if accelerator == CPU else devices,
@@ -65,24 +75,26 @@ def host_memory_mb(work: Work, costs: Costs) -> int:
     return math.ceil(costs.memory.host_mb + parameters / MIB)
 
 
-def gpu_memory_mb(work: Work, costs: Costs) -> int:
+def gpu_memory_mb(work: Work, costs: Costs, parts: int = 1, recompute: bool = False) -> int:
     """Memory of a GPU, in MiB, that training with micro-batches of one image takes in bfloat16.
 
-    Weights, gradients, momentum and the standardised copy of the weights, and the activations of one image.
+    Weights, gradients, momentum and the standardised copy of the weights, split into so many parts, and the activations
+    of one image.
     """
     memory = costs.memory
     listed = min((each for each in memory.activation_mb if _size(each) >= _size(work.backbone)), key=_size)
     pixels = (work.crop / ACTIVATION_PIXELS) ** 2
     activations = memory.activation_mb[listed] * memory.activation_margin * pixels
-    parameters = parameter_count(work.backbone) * memory.gpu_bytes_per_parameter / MIB
+    activations *= costs.recompute.memory if recompute else 1
+    parameters = parameter_count(work.backbone) * memory.gpu_bytes_per_parameter / MIB / parts
     return math.ceil(memory.gpu_mb + parameters + activations)
 
 
-def fits(work: Work, costs: Costs) -> bool:
-    """Whether the GPU that requests are made for holds a micro-batch of one image."""
+def fits(work: Work, costs: Costs, parts: int = 1, recompute: bool = False) -> bool:
+    """Whether the GPU that requests are made for holds a part of a network and a micro-batch of one image."""
     available = costs.devices[costs.device].memory_gb
     assert available is not None  # checked where the table is read
-    return gpu_memory_mb(work, costs) <= 1024 * available
+    return gpu_memory_mb(work, costs, parts, recompute) <= 1024 * available
 
 
 def rate(backbone: str, pixels: int, costs: Costs, device: str) -> float:
