@@ -254,7 +254,10 @@ class Disturbance:
 
     def befall(self, slurm: Cluster, jobs: Sequence[Job], owner: dict[str, Any]) -> None:
         if owner and owner["token"] not in self.inflicted and not self.came(jobs):
-            self.inflict(slurm, owner["slurm_job"], owner["host"])
+            try:
+                self.inflict(slurm, owner["slurm_job"], owner["host"])
+            except AssertionError:  # another disturbance has just ended that job: the next one's turn
+                return
             self.inflicted.add(owner["token"])
             self.jobs.add(owner["slurm_job"])
 
