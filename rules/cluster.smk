@@ -10,7 +10,7 @@ rule plan:
         jobs=planned_jobs,
         tier=TIER,
         basis=f"{CONFIG.costs} for {COSTS.device if TRAINING.accelerator == 'cuda' else 'a CPU'}",
-        too_large=TOO_LARGE,
+        too_large=too_large,
         table=f"{RESULTS}/plan.csv",
     message:
         "What is still to be computed"
@@ -38,7 +38,7 @@ rule status:
     localrule: True
     params:
         jobs=planned_training,
-        images=[work.trained for work in [*UPSTREAM_WORKS.values(), *WORKS.values()]],
+        images=trained_images,
         results=RESULTS,
         table=f"{RESULTS}/status.csv",
     message:

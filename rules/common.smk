@@ -24,7 +24,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 # Before Snakemake looks for its lock; jobs, which run Snakemake as well, have none.
-if workflow.is_main_process and not workflow.dryrun:
+if workflow.is_main_process:
     leftovers.unlock(Path.cwd())
 
 # The demo is what runs when no configuration file is named. It is not a `configfile:`, since every other would be
@@ -48,6 +48,12 @@ for run in RUNS:
     SEEDS.setdefault(run.cell, []).append(run.seed)
 CELL = "{task}/{backbone}/{upstream}/{initialisation}/{recipe}/{budget}"
 RUN = f"{CELL}/seed{{seed}}"
+
+
+def networks_of(source):
+    """Upstream and backbone of the networks of one source (`Released`, `PretrainedHere`) that runs start from."""
+    pairs = dict.fromkeys((run.upstream, run.backbone) for run in RUNS)
+    return [pair for pair in pairs if isinstance(CONFIG.upstreams.get(pair[0]), source)]
 
 
 def reader_name(dataset):
@@ -112,11 +118,9 @@ def missing_message():
     """Everything that this tier reads and that is not there: one list."""
     datasets = [missing_raw_message(card(name), Path(raw_path(name))) for name in RAW_DATASETS if raw_is_missing(name)]
     weights = [
-        f"{path}: weights of {backbone}, {name}; fetch them from {upstream.home}."
-        for name, upstream in CONFIG.upstreams.items()
-        if isinstance(upstream, Released)
-        for backbone, path in upstream.weights.items()
-        if not Path(path).exists() and any((run.upstream, run.backbone) == (name, backbone) for run in RUNS)
+        f"{path}: weights of {backbone}, {name}; fetch them from {CONFIG.upstreams[name].home}."
+        for name, backbone in networks_of(Released)
+        if not Path(path := CONFIG.upstreams[name].weights[backbone]).exists()
     ]
     missing = [*datasets, *weights]
     return "\n\n".join([f"{len(missing)} things that tier {TIER} reads are not there.", *missing])
@@ -347,11 +351,7 @@ def is_kept(run):
     return all(re.fullmatch(pattern, getattr(run, key)) for key, pattern in KEPT.items())
 
 
-RELEASED_WEIGHTS = list(
-    dict.fromkeys(
-        f"{run.upstream}/{run.backbone}" for run in RUNS if isinstance(CONFIG.upstreams.get(run.upstream), Released)
-    )
-)
+RELEASED_WEIGHTS = [f"{upstream}/{backbone}" for upstream, backbone in networks_of(Released)]
 
 
 def upstream_settings(wildcards):
@@ -386,10 +386,7 @@ def all_cells(name):
 
 def upstream_records(wildcards):
     """The records of networks pre-trained here: they say on how many images."""
-    made = dict.fromkeys(
-        (run.upstream, run.backbone) for run in RUNS if isinstance(CONFIG.upstreams.get(run.upstream), PretrainedHere)
-    )
-    return [f"{RESULTS}/upstream/{upstream}/{backbone}.json" for upstream, backbone in made]
+    return [f"{RESULTS}/upstream/{upstream}/{backbone}.json" for upstream, backbone in networks_of(PretrainedHere)]
 
 
 def study_settings(study):

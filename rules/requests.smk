@@ -16,9 +16,8 @@ COSTS = load_costs(Path(workflow.basedir) / CONFIG.costs)
 CARD_IMAGES = {dataset: card(dataset).n_images for dataset in DATASETS if dataset not in CONFIG.synthetic}
 WORKS = run_works(CONFIG, RUNS, CARD_IMAGES, COSTS)
 UPSTREAM_WORKS = {
-    (run.upstream, run.backbone): pretraining_work(CONFIG, run.upstream, run.backbone, CARD_IMAGES, COSTS)
-    for run in RUNS
-    if isinstance(CONFIG.upstreams.get(run.upstream), PretrainedHere)
+    (upstream, backbone): pretraining_work(CONFIG, upstream, backbone, CARD_IMAGES, COSTS)
+    for upstream, backbone in networks_of(PretrainedHere)
 }
 
 
@@ -325,19 +324,29 @@ def planned_metrics():
         )
 
 
-# Networks of which a GPU of the cost table cannot hold what training asks it to hold.
-TOO_LARGE = sorted(
-    {
-        f"{work.backbone} at {work.crop} px"
-        for work in [*UPSTREAM_WORKS.values(), *WORKS.values()]
-        if TRAINING.accelerator == "cuda"
-        and not fits(work, COSTS, devices_of(work.backbone) if TRAINING.shard else 1, TRAINING.recompute)
-    }
-)
+def training_works():
+    return [*UPSTREAM_WORKS.values(), *WORKS.values()]
+
+
+def too_large(wildcards):
+    """Networks of which a GPU of the cost table cannot hold what training asks it to hold."""
+    return sorted(
+        {
+            f"{work.backbone} at {work.crop} px"
+            for work in training_works()
+            if TRAINING.accelerator == "cuda"
+            and not fits(work, COSTS, devices_of(work.backbone) if TRAINING.shard else 1, TRAINING.recompute)
+        }
+    )
 
 
 def planned_training(wildcards):
     return [*planned_upstreams(), *planned_runs()]
+
+
+def trained_images(wildcards):
+    """Of each piece of training the images it sees, counted as often as it sees them."""
+    return [work.trained for work in training_works()]
 
 
 def planned_jobs(wildcards):

@@ -20,9 +20,8 @@ from typing import Any
 from medtransfer.compute.forecast import Job, aligned
 from medtransfer.compute.partitions import clock
 from medtransfer.processes import is_alive
-from medtransfer.training.attempt import CRASHES, FINISHED, OWNER, PROGRESS, RECORD, STALE_SECONDS
+from medtransfer.training.attempt import CHECKPOINT, CRASHES, FINISHED, OUTCOME, OWNER, PROGRESS, RECORD, STALE_SECONDS
 
-OUTCOME, CHECKPOINT = "outcome.json", "checkpoint.pt"
 STATES = ("done", "trained", "running", "stalled", "failed", "waiting")
 """`trained`: finished, but not among the results yet. `stalled`: its process has ended, or is silent. `waiting`: all
 else, not begun yet or interrupted."""

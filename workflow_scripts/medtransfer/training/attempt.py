@@ -30,6 +30,7 @@ STALE_SECONDS = 120.0
 """So long without a heartbeat, and an owner on another machine is taken to be no more."""
 POLL_SECONDS = 2.0
 OWNER, PROGRESS, CRASHES, FINISHED = "owner.json", "progress.json", "crashes.json", "finished"
+CHECKPOINT, OUTCOME = "checkpoint.pt", "outcome.json"
 RECORD = "run.json"
 """Of what was finished; it is written last."""
 
@@ -101,7 +102,7 @@ def write_outcome(path: Path | str, status: Literal["finished", "failed"], reaso
 
 def clear(folder: Path) -> None:
     """Remove what is needed only until a piece of training is done."""
-    for name in ("checkpoint.pt", PROGRESS, CRASHES):
+    for name in (CHECKPOINT, PROGRESS, CRASHES):
         (folder / name).unlink(missing_ok=True)
 
 

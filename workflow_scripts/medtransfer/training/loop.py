@@ -23,7 +23,7 @@ from medtransfer.files import write_json
 from medtransfer.models.weights import WHOLE
 from medtransfer.processes import this_process
 from medtransfer.training import checkpoint
-from medtransfer.training.attempt import PROGRESS
+from medtransfer.training.attempt import CHECKPOINT, PROGRESS
 from medtransfer.training.augment import Choices, crop_and_flip, draw, for_evaluation, normalise
 from medtransfer.training.examples import Examples, batch_indices
 from medtransfer.training.losses import LOSSES, count_terms
@@ -105,7 +105,7 @@ def fit(
     _look(look, network, setting, progress)
     pending: list[torch.Tensor] = []
     micro_batch = setting.micro_batch
-    saver = checkpoint.Saver(setting.scratch / "checkpoint.pt", setting.checkpoint_seconds, SAVING_SHARE)
+    saver = checkpoint.Saver(setting.scratch / CHECKPOINT, setting.checkpoint_seconds, SAVING_SHARE)
     reporter = Reporter(setting, progress, fabric)
     with checkpoint.stop_on_signal() as stop:
         while progress.step < settings.steps:
@@ -298,7 +298,7 @@ def _state(
 
 
 def _resume(model: torch.nn.Module, optimizer: torch.optim.Optimizer, setting: Setting) -> Progress:
-    state = checkpoint.load(setting.scratch / "checkpoint.pt", setting.identity)
+    state = checkpoint.load(setting.scratch / CHECKPOINT, setting.identity)
     if state is None:
         return Progress()
     optimizer.zero_grad()  # where there are gradients, momentum is taken to be there, too
