@@ -49,7 +49,7 @@ wildcard_constraints:
 onstart:
     leftovers.sign(Path.cwd())
     if workflow.non_local_exec:
-        leftovers.cancel_jobs(Path.cwd())
+        leftovers.cancel_jobs(Path.cwd(), Path(RESULTS) / "scratch")
 
 
 onsuccess:

@@ -70,11 +70,17 @@ def test_only_jobs_of_this_folder_whose_snakemake_is_gone_are_cancelled(
         ("4", f"medtransfer_another-machine_{gone.pid}_{run}", tmp_path),
         ("5", "somebody's own job", tmp_path),
     ]
-    lines = "\n".join(f"{job}|{name}|{place}" for job, name, place in queue)
-    for name, script in (("squeue", f"cat <<'END'\n{lines}\nEND"), ("scancel", f'echo "$@" > {tmp_path}/cancelled')):
+    (tmp_path / "queue").write_text("".join(f"{job}|{name}|{place}\n" for job, name, place in queue))
+    done, begun = (tmp_path / "scratch" / name / "outcome.json" for name in ("done", "begun"))
+    done.parent.mkdir(parents=True)
+    done.write_text("finished")
+    # The job had just written what became of its run, and removes that as it ends.
+    cancel = f'echo "$@" > {tmp_path}/cancelled; sed -i /^1/d {tmp_path}/queue; rm {done}'
+    for name, script in (("squeue", f"cat {tmp_path}/queue"), ("scancel", cancel)):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert leftovers.cancel_jobs(tmp_path) == ["1"]
+    assert leftovers.cancel_jobs(tmp_path, tmp_path / "scratch") == ["1"]
+    assert done.read_text() == "finished" and not begun.exists()
     assert (tmp_path / "cancelled").read_text() == "1\n"

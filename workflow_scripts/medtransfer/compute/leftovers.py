@@ -4,10 +4,12 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from medtransfer.files import write_json
+from medtransfer.files import write_json, write_text
 from medtransfer.processes import is_alive, read_process, start_time, this_process
+from medtransfer.training.attempt import OUTCOME
 
 SIGNED = Path(".snakemake/medtransfer")
 LOCKS = Path(".snakemake/locks")
@@ -43,19 +45,35 @@ def unlock(folder: Path) -> bool:
     return True
 
 
-def cancel_jobs(folder: Path) -> list[str]:
+def cancel_jobs(folder: Path, scratch: Path) -> list[str]:
     """Cancel the jobs of this folder whose Snakemake, on this machine, is no more, and return their ids.
 
     Nobody waits for them, and the same will be submitted again. They save their state and end.
+
+    Args:
+        folder: The working directory.
+        scratch: Folder of the scratch folders of runs. A job that had just finished its runs counts as failed when it
+            is cancelled, and removes what it says of them; as this is planned with already, it is put back.
     """
-    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z"]
-    told = subprocess.run(ask, capture_output=True, text=True, timeout=SLURM_SECONDS, check=True).stdout
-    jobs = [line.split("|") for line in told.splitlines()]
-    left = [job for job, name, place in jobs if Path(place) == folder.resolve() and _is_orphan(name)]
+    left = [job for job, name, place in _queue() if Path(place) == folder.resolve() and _is_orphan(name)]
     if left:
         print(f"Cancelling jobs of a Snakemake that was killed: {' '.join(left)}", file=sys.stderr)
+        outcomes = {path: path.read_text() for path in scratch.rglob(OUTCOME)}
         subprocess.run(["scancel", *left], timeout=SLURM_SECONDS, check=True)
+        deadline = time.monotonic() + SLURM_SECONDS
+        while {job for job, *_ in _queue()} & set(left) and time.monotonic() < deadline:
+            time.sleep(1)
+        for path, content in outcomes.items():
+            if not path.exists():
+                write_text(content, path)
     return left
+
+
+def _queue() -> list[list[str]]:
+    """Id, name and working directory of each job of this user."""
+    ask = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z"]
+    told = subprocess.run(ask, capture_output=True, text=True, timeout=SLURM_SECONDS, check=True).stdout
+    return [line.split("|") for line in told.splitlines()]
 
 
 def _is_orphan(job_name: str) -> bool:
