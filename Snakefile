@@ -13,22 +13,27 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/requests.smk"
 
 
 pathvars:
     results=RESULTS,
-    logs=f"logs/{TIER}",
-    benchmarks=f"benchmarks/{TIER}",
+    logs=LOGS,
+    benchmarks=f"benchmarks/{Path(RESULTS).name}",
 
 
-include: "rules/acquire.smk"
-include: "rules/data.smk"
-include: "rules/quality.smk"
-include: "rules/training.smk"
+# From frozen results there is nothing upstream of the metrics.
+FRESH = ["requests", "acquire", "data", "quality", "training", "metrics", "cluster", "audit"]
+for stage in ["frozen"] if IS_FROZEN else FRESH:
+
+    include: f"rules/{stage}.smk"
+
+
 include: "rules/results.smk"
 include: "rules/figures.smk"
-include: "rules/cluster.smk"
+include: "rules/notebooks.smk"
+include: "rules/report.smk"
+include: "rules/provenance.smk"
+include: "rules/verify.smk"
 
 
 wildcard_constraints:
@@ -39,11 +44,12 @@ wildcard_constraints:
     task="|".join(CONFIG.tasks),
     backbone="[a-z0-9]+",
     upstream="[a-z0-9_-]+",
-    initialisation="random|pretrained|prefix[1-5]",
+    initialisation="|".join(["random", *INITIALISATIONS]),
     recipe="|".join(RECIPES),
     budget=r"pct[0-9.e-]+",
     seed="[0-9]+",
     size="[0-9]+",
+    part="[0-9]+",
 
 
 onstart:

@@ -19,7 +19,6 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pandas as pd
@@ -29,16 +28,13 @@ from matplotlib.figure import Figure, SubFigure
 from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.contrasts import differences
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
 from medtransfer.plotting.tiles import ZERO, fraction_axis, tiled
 from medtransfer.results import FULL, Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 ADAPTED, ALONE, UNADAPTED, GAIN = "adapted", "alone", "unadapted", "adapted - alone"
 LOOKS = dict(zip([ALONE, ADAPTED], style.LOOKS[::2], strict=False))
@@ -156,10 +152,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_adaptation", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

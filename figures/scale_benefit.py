@@ -20,7 +20,6 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -33,15 +32,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from medtransfer.config import NO_UPSTREAM
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.contrasts import SERIES, curves, differences
 from medtransfer.plotting.tiles import ZERO
 from medtransfer.results import Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 DODGE = 1.05  # factor between lines, so that their intervals do not hide one another
 LIGHTEST, DARKEST = 0.72, 0.0  # of the colour map
@@ -138,10 +134,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_benefit", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

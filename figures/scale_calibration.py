@@ -19,7 +19,6 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pandas as pd
@@ -28,14 +27,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import SCALED
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.diagrams import diagram_numbers
 from medtransfer.results import Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 DIAGRAMS = {"reliability": "as they are", f"reliability{SCALED}": "temperature-scaled"}
 
@@ -118,10 +114,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_calibration", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -18,16 +18,13 @@
 # CSV for programs, with the runs and what would have changed a verdict; as Markdown and LaTeX for readers.
 
 # %%
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from medtransfer.logs import step_log
 from medtransfer.plotting.tables import write_table
 from medtransfer.results import Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 EXPLANATION = (
     "Contrasts are judged by their own intervals; the rows “together” and “all tasks” are verdicts after Holm's method "
@@ -93,5 +90,5 @@ def main(verdicts: str, study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(snakemake.input.verdicts, snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_claims", globals().get("snakemake")) as job:
+        main(job.input.claims, job.params.study, dict(job.output.items()))

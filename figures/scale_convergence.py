@@ -19,7 +19,7 @@
 # its gain (dotted). Runs that never get there are censored: they count with the whole schedule.
 
 # %%
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,14 +30,11 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.convergence import BASELINE, LEVEL, OWN, SCORE, convergence_numbers
 from medtransfer.plotting.numbers import ALL_SEEDS
 from medtransfer.results import Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 DOTTED: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.0}
 ROW = 2.8  # mm, for an upstream of a network
@@ -151,10 +148,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_convergence", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -10,26 +10,22 @@
 #     name: python3
 # ---
 
+# %% [markdown]
 # # Steps to convergence
 #
 # For every network with all training patients: the steps to 95 % of its own gain, and to the target of the study's
 # baseline, with the number of runs that never got there.
 
 # %%
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
-from medtransfer.logs import step_log
 from medtransfer.plotting import names
 from medtransfer.plotting.convergence import BASELINE, OWN, convergence_numbers
 from medtransfer.plotting.numbers import means
 from medtransfer.plotting.tables import write_table
 from medtransfer.results import Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 WHAT = {OWN: "own", BASELINE: "baseline"}
 
@@ -98,5 +94,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_convergence_table", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

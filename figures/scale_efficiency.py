@@ -21,7 +21,7 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -29,16 +29,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.contrasts import SERIES, baseline, curves, fractions_needed
 from medtransfer.plotting.numbers import study_numbers
 from medtransfer.plotting.tiles import fraction_axis
 from medtransfer.results import Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 DODGE = 1.05  # factor between lines, so that their intervals do not hide one another
 BASELINE: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.0}
@@ -142,10 +139,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_efficiency", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -20,7 +20,7 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -30,15 +30,12 @@ from matplotlib.figure import Figure, SubFigure
 from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import EXPECTED_GAP, GAP, RATES
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS
 from medtransfer.plotting.subgroups import column_order, column_title, subgroup_numbers
 from medtransfer.results import FULL, Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 DODGE = 0.17  # between lines, so that their intervals do not hide one another
 EXPECTED: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 6, "markeredgewidth": 1.1}
@@ -126,10 +123,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_equity", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -19,7 +19,7 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -31,14 +31,11 @@ from matplotlib.transforms import blended_transform_factory
 
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import EXPECTED_GAP, GAP, WORST
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.subgroups import column_order, column_title, group_order, subgroup_numbers
 from medtransfer.results import PRIMARY, Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 LINE = 3.0  # mm, a group's
 SPACE = 0.5  # lines between the groups of two columns
@@ -200,10 +197,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_fairness", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

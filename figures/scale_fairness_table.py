@@ -18,21 +18,18 @@
 # programs, as Markdown for readers, as LaTeX (booktabs, longtable) for papers.
 
 # %%
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from medtransfer.errors import UserError
-from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import EXPECTED_GAP, GAP, LOWER_IS_BETTER, RATES, WORST
 from medtransfer.plotting import names, networks
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.subgroups import PLACE, column_title, subgroup_numbers
 from medtransfer.plotting.tables import interval, write_table
 from medtransfer.results import PRIMARY, Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 ODDS = "equalised_odds"
 EXPLANATION = (
@@ -155,5 +152,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_fairness_table", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

@@ -20,7 +20,6 @@
 
 # %%
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -30,17 +29,14 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import EngFormatter, LogFormatterSciNotation, LogLocator, NullLocator
 
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics.bootstrap import percentile_interval
 from medtransfer.metrics.scaling import INTERACTION
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.fits import AXES, Fitted, coefficient_rows, fits, nothing_to_fit, sized_cells
 from medtransfer.plotting.numbers import study_numbers
 from medtransfer.results import Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 CELL_ROW, LINE, COEFFICIENT = "cell", "line", "coefficient"
 POINTS = 41  # of a line and its band
@@ -188,10 +184,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_fits", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

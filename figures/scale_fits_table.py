@@ -10,25 +10,21 @@
 #     name: python3
 # ---
 
+# %% [markdown]
 # # Scaling fits in numbers
 #
 # What the primary metric gains per tenfold of parameters, upstream images and pre-training compute, on every test
 # cohort, and whether the gains of parameters and images interact.
 
 # %%
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
-from medtransfer.logs import step_log
 from medtransfer.metrics.scaling import INTERACTION
 from medtransfer.plotting import names
 from medtransfer.plotting.fits import AXES, Fitted, coefficient_rows, fits, nothing_to_fit, sized_cells
 from medtransfer.plotting.tables import interval, write_table
 from medtransfer.results import Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 COLUMNS = ["task", "cohort", "shift", "metric", "fit", "coefficient", "value", "ci_low", "ci_high"]
 COLUMNS += ["n_cells", "n_seeds", "n_images"]
@@ -102,5 +98,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_fits_table", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

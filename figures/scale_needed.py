@@ -18,19 +18,14 @@
 # test cohort. It may never do as well, or already with the fewest patients that were tried.
 
 # %%
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
-from medtransfer.logs import step_log
 from medtransfer.plotting import names
 from medtransfer.plotting.contrasts import fractions_needed
 from medtransfer.plotting.tables import write_table
 from medtransfer.results import Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 
 # %%
@@ -83,5 +78,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_needed", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

@@ -10,6 +10,7 @@
 #     name: python3
 # ---
 
+# %% [markdown]
 # # Representation reuse across depth
 #
 # Which blocks does fine-tuning change, and which must come from the upstream? Linear CKA of each block before and after
@@ -17,8 +18,6 @@
 # that takes only its first blocks from the upstream. For the study's `small` and `large` network.
 
 # %%
-from typing import TYPE_CHECKING
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,18 +26,15 @@ from matplotlib.figure import Figure, SubFigure
 from medtransfer.config import NO_UPSTREAM, RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
 from medtransfer.results import FULL, Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 PREFIX = "prefix"
 CKA = {"fine-tuning": "CKA before and after fine-tuning", "seeds": "CKA between seeds"}
-BLOCKS = ["0", "1\nstem", "2", "3", "4", "5\nall"]  # what `models.weights.load_body` counts
+BLOCKS = ["0", "1\nstem", "2", "3", "4", "5\nall"]  # the prefixes of `models.initialisations`
 MARKERS = 10  # on a line over depth
 ROLES = ("small", "large")
 DODGE = 0.08  # blocks, between lines
@@ -180,10 +176,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_representation", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -18,7 +18,7 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -28,15 +28,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.diagrams import diagram_numbers
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.tables import interval
 from medtransfer.results import PRIMARY, Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 AREA = "aurc"
 STEPS = MaxNLocator(5, steps=[1, 2, 5, 10])
@@ -112,10 +109,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_selective", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

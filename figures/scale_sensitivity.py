@@ -10,28 +10,26 @@
 #     name: python3
 # ---
 
+# %% [markdown]
 # # Sensitivity to decisions that the paper leaves open
 #
 # The scaled gain, of a large network with broad pre-training over a small one with narrow, once as the study decides
 # and once for each decision taken otherwise, and what the other decision changes in it.
 
 # %%
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from medtransfer.config import RULE
 from medtransfer.errors import UserError
-from medtransfer.logs import step_log
 from medtransfer.metrics.bootstrap import percentile_interval
 from medtransfer.metrics.seeds import pooled
 from medtransfer.plotting import names
 from medtransfer.plotting.tables import interval, write_table
 from medtransfer.results import FULL, Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 COLUMNS = ["task", "variant", "cohort", "shift", "metric", "gain", "gain_low", "gain_high"]
 COLUMNS += ["difference", "difference_low", "difference_high", "paired", "n_seeds", "n_images"]
@@ -141,5 +139,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_sensitivity", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

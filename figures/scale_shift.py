@@ -20,7 +20,6 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pandas as pd
@@ -30,16 +29,13 @@ from matplotlib.ticker import MaxNLocator
 
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.plotting import names, panels, style
 from medtransfer.plotting.contrasts import differences
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.tiles import ZERO, tiled
 from medtransfer.results import Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 DODGE = 0.13  # between lines, so that their intervals do not hide one another
 SMALLEST, LARGEST = 2.5, 6.0  # markers of networks, in points
@@ -160,10 +156,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_shift", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -18,18 +18,13 @@
 # as Markdown for readers, as LaTeX (booktabs, longtable) for papers.
 
 # %%
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
-from medtransfer.logs import step_log
 from medtransfer.plotting import names
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.tables import interval, write_table
 from medtransfer.results import Results, Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 
 # %%
@@ -66,5 +61,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_table", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

@@ -19,7 +19,6 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -30,16 +29,13 @@ from matplotlib.figure import Figure, SubFigure
 from medtransfer.config import RULE
 from medtransfer.errors import UserError
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics.evaluate import SCALED
 from medtransfer.metrics.seeds import mean_over_seeds
 from medtransfer.plotting import names, networks, panels, style
 from medtransfer.plotting.numbers import ALL_SEEDS, study_numbers
 from medtransfer.results import FULL, Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 METRICS = ("ece_debiased", "brier", "nll")
 MEASURED = tuple(f"{metric}{suffix}" for metric in METRICS for suffix in ("", SCALED))
@@ -143,10 +139,5 @@ def main(tables: dict[str, str], study: Study, csv: str, images: list[str]) -> N
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            dict(snakemake.input.items()),
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_uncertainty", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -18,24 +18,19 @@
 # papers.
 
 # %%
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from medtransfer.config import RULE
 from medtransfer.errors import UserError
-from medtransfer.logs import step_log
 from medtransfer.metrics import calibration
 from medtransfer.metrics.evaluate import ALL, SCALED
 from medtransfer.plotting import names
 from medtransfer.plotting.numbers import means, study_numbers
 from medtransfer.plotting.tables import interval, write_table
 from medtransfer.results import FULL, Results, Study
+from medtransfer.review.notebook import step
 from medtransfer.runs import CELL, KEYS
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 AREA, TEMPERATURE = "aurc", "temperature"
 # Chance lifts these, in each draw of patients once more: their percentile intervals lie above them.
@@ -116,5 +111,5 @@ def main(tables: dict[str, str], study: Study, paths: dict[str, str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(dict(snakemake.input.items()), snakemake.params.study, dict(snakemake.output.items()))
+    with step("scale_uncertainty_table", globals().get("snakemake")) as job:
+        main(dict(job.input.items()), job.params.study, dict(job.output.items()))

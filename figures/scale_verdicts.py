@@ -19,7 +19,7 @@
 
 # %%
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,14 +30,11 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from medtransfer.claims.schema import INTERACTION, SHARE_NEEDED, SIMILARITY, STEPS
 from medtransfer.files import write_csv
-from medtransfer.logs import step_log
 from medtransfer.metrics import calibration
 from medtransfer.metrics.evaluate import SCALED
 from medtransfer.plotting import panels, style
 from medtransfer.results import Study
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from medtransfer.review.notebook import step
 
 ERRORS = {f"{metric}{suffix}" for metric in calibration.METRICS for suffix in ("", SCALED)}
 SCORES, ERROR = "difference of the metric", "difference of the error"
@@ -217,10 +214,5 @@ def main(verdicts: str, study: Study, csv: str, images: list[str]) -> None:
 
 # %%
 if __name__ == "__main__":
-    with step_log(snakemake.log[0]):
-        main(
-            snakemake.input.verdicts,
-            snakemake.params.study,
-            snakemake.output.csv,
-            [snakemake.output.svg, snakemake.output.pdf],
-        )
+    with step("scale_verdicts", globals().get("snakemake")) as job:
+        main(job.input.claims, job.params.study, job.output.csv, [job.output.svg, job.output.pdf])

@@ -18,7 +18,8 @@ from medtransfer.compute import leftovers
 from medtransfer.config import NO_UPSTREAM, Finetuned, PretrainedHere, Released, load
 from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
-from medtransfer.runs import run_table
+from medtransfer.models.initialisations import INITIALISATIONS
+from medtransfer.runs import KEYS, run_table
 from medtransfer.training.recipe import named_recipes, resolution
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -38,7 +39,10 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 TIER = CONFIG.tier
-RESULTS = f"results/{TIER}"
+IS_FROZEN = CONFIG.results == "frozen"
+FROZEN = f"figures/frozen/{TIER}"
+RESULTS = CONFIG.folder or f"results/{TIER}{'-frozen' if IS_FROZEN else ''}"
+LOGS = f"logs/{Path(RESULTS).name}"
 RECIPES = named_recipes(CONFIG.recipe, CONFIG.recipes, CONFIG.search)
 TRIALS = CONFIG.search.trials if CONFIG.search else 0
 RUNS = run_table(CONFIG.studies, TRIALS)
@@ -77,7 +81,7 @@ def dataset_card(wildcards):
 
 
 def cohort_title(cohort):
-    return CONFIG.cohorts[cohort].title if cohort in CONFIG.cohorts else card(cohort).title
+    return plan.cohort_title(CONFIG, cohort, Path(workflow.basedir) / "config" / "datasets")
 
 
 def raw_path(dataset):
@@ -216,8 +220,12 @@ def subset_settings(wildcards):
 
 
 def evaluation_settings(wildcards):
-    measured = {"kind", "labels", "id_cohort", "subgroups", "intersections"}
-    return CONFIG.tasks[wildcards.task].model_dump(include=measured)
+    return measured_of(wildcards.task)
+
+
+def measured_of(task):
+    """What the measurement of predictions depends on of a task."""
+    return CONFIG.tasks[task].model_dump(include={"kind", "labels", "id_cohort", "subgroups", "intersections"})
 
 
 def run_resolution(wildcards):
@@ -372,6 +380,23 @@ def cell_predictions(wildcards):
     return [f"{RESULTS}/runs/{cell}/seed{seed}/predictions.parquet" for seed in SEEDS[cell]]
 
 
+def results_folder(wildcards):
+    return RESULTS
+
+
+def primary_metrics():
+    return {task: CONFIG.tasks[task].primary_metric for task in GROUP_OF_TASK}
+
+
+def all_predictions(wildcards):
+    return [f"{RESULTS}/runs/{run.cell}/seed{run.seed}/predictions.parquet" for run in RUNS]
+
+
+def run_keys():
+    """The keys of all runs, as plain values."""
+    return [{key: getattr(run, key) for key in KEYS} for run in RUNS]
+
+
 def cell_seeds(wildcards):
     return SEEDS[CELL.format(**wildcards)]
 
@@ -380,8 +405,36 @@ def cell_cohorts(wildcards):
     return cohort_names(wildcards.task)
 
 
-def all_cells(name):
-    return [f"{RESULTS}/runs/{cell}/{name}" for cell in CELLS]
+CELLS_AT_ONCE = 16
+PARTS = range(0, len(CELLS), CELLS_AT_ONCE)
+
+
+def measured_tables(kind):
+    """The tables of one kind that together are that of the tier: of each cell, or of frozen results."""
+    if not IS_FROZEN:
+        return [f"{RESULTS}/runs/{cell}/{kind}.parquet" for cell in CELLS]
+    whole = f"{FROZEN}/{kind}.parquet"
+    return [f"{RESULTS}/thawed/{part}/{kind}.parquet" for part in PARTS] if thaws(kind) else [whole]
+
+
+def thaws(kind):
+    """Whether a table is computed from frozen predictions: metrics are kept to be compared, unless all tables are."""
+    return kind != "similarity" and not Path(f"{FROZEN}/replicates.parquet").exists()
+
+
+def part_cells(wildcards):
+    """Some of the cells, each with its seeds."""
+    first = int(wildcards.part)
+    return {cell: SEEDS[cell] for cell in CELLS[first : first + CELLS_AT_ONCE]}
+
+
+def subgroup_columns():
+    """For each cohort that a task predicts the columns that its sub-groups are made of."""
+    columns = {}
+    for task in GROUP_OF_TASK:
+        for cohort in cohort_names(task):
+            columns.setdefault(cohort, {}).update(dict.fromkeys(CONFIG.tasks[task].subgroups))
+    return {cohort: list(names) for cohort, names in columns.items()}
 
 
 def upstream_records(wildcards):
@@ -389,6 +442,7 @@ def upstream_records(wildcards):
     return [f"{RESULTS}/upstream/{upstream}/{backbone}.json" for upstream, backbone in networks_of(PretrainedHere)]
 
 
+@cache
 def study_settings(study):
     """What figures, tables and claims need to know of a study: its axes, in order, and how to name things."""
     return plan.study_facts(CONFIG, RUNS, study, {cohort: cohort_title(cohort) for cohort in COHORTS})

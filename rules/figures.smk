@@ -1,25 +1,30 @@
-# Figures, tables and the report: nothing here needs a GPU or raw data. Scripts are named through params, since they are
-# looked up when a job runs: the loop's variable would then be that of its last turn.
+# Figures and tables: nothing here needs a GPU or raw data. A script is also an input of its rule, whose edit draws that
+# figure alone again; so is what all scripts draw with. As scripts they are named through params, since they are looked up
+# when a job runs: the loop's variable would then be that of its last turn.
+PLOTTING = sorted(map(str, Path("workflow_scripts/medtransfer/plotting").glob("*.py")))
 
 
-for figure, title in FIGURES.items():
+for figure, shown in FIGURES.items():
 
     rule:
         name:
-            figure
+            f"fig_{figure}"
         input:
-            **RESULT_TABLES,
+            f"figures/{figure}.py",
+            PLOTTING,
+            **shown.tables("<results>"),
         output:
             svg=report(
                 f"<results>/figures/{figure}.svg",
                 caption=f"../report/{figure}.rst",
-                category="Study scale, figures",
-                labels={"figure": title},
+                category=shown.category,
+                subcategory="Figures",
+                labels={"figure": shown.title},
             ),
             pdf=f"<results>/figures/{figure}.pdf",
             csv=f"<results>/figures/{figure}.csv",
         log:
-            f"<logs>/{figure}.log",
+            f"<logs>/fig_{figure}.log",
         resources:
             mem_mb=4000,
             runtime=30,
@@ -32,24 +37,27 @@ for figure, title in FIGURES.items():
             "../figures/{params.name}.py"
 
 
-for table, title in TABLES.items():
+for table, shown in TABLES.items():
 
     rule:
         name:
-            table
+            f"fig_{table}"
         input:
-            **RESULT_TABLES,
+            f"figures/{table}.py",
+            PLOTTING,
+            **shown.tables("<results>"),
         output:
             csv=report(
                 f"<results>/tables/{table}.csv",
                 caption=f"../report/{table}.rst",
-                category="Study scale, tables",
-                labels={"table": title},
+                category=shown.category,
+                subcategory="Tables",
+                labels={"table": shown.title},
             ),
             markdown=f"<results>/tables/{table}.md",
             latex=f"<results>/tables/{table}.tex",
         log:
-            f"<logs>/{table}.log",
+            f"<logs>/fig_{table}.log",
         resources:
             mem_mb=4000,
             runtime=30,
@@ -62,85 +70,13 @@ for table, title in TABLES.items():
             "../figures/{params.name}.py"
 
 
-rule scale_verdicts:
-    input:
-        verdicts="<results>/claims.csv",
-    output:
-        svg=report(
-            "<results>/figures/scale_verdicts.svg",
-            caption="../report/scale_verdicts.rst",
-            category="Verdicts",
-            labels={"figure": "Contrasts and verdicts"},
-        ),
-        pdf="<results>/figures/scale_verdicts.pdf",
-        csv="<results>/figures/scale_verdicts.csv",
-    log:
-        "<logs>/scale_verdicts.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        study=study_settings("scale"),
-    message:
-        "Drawing the verdicts"
-    script:
-        "../figures/scale_verdicts.py"
-
-
-rule scale_claims:
-    input:
-        verdicts="<results>/claims.csv",
-    output:
-        csv=report(
-            "<results>/tables/scale_claims.csv",
-            caption="../report/scale_claims.rst",
-            category="Verdicts",
-            labels={"table": "Claims"},
-        ),
-        markdown="<results>/tables/scale_claims.md",
-        latex="<results>/tables/scale_claims.tex",
-    log:
-        "<logs>/scale_claims.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        study=study_settings("scale"),
-    message:
-        "Writing the table of verdicts"
-    script:
-        "../figures/scale_claims.py"
-
-
 rule figures:
     input:
-        collect("<results>/figures/{figure}.svg", figure=[*FIGURES, "scale_verdicts"]),
+        collect("<results>/figures/{figure}.svg", figure=FIGURES),
     localrule: True
 
 
 rule tables:
     input:
-        collect("<results>/tables/{table}.md", table=[*TABLES, "scale_claims"]),
+        collect("<results>/tables/{table}.md", table=TABLES),
     localrule: True
-
-
-rule report:
-    input:
-        rules.figures.input,
-        rules.tables.input,
-        collect("<results>/quality/{cohort}.html", cohort=COHORTS),
-        "<results>/claims.csv",
-        "<results>/completeness.csv",
-    output:
-        "<results>/report.html",
-    log:
-        "<logs>/report.log",
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        config=config,
-    message:
-        "Making {output}"
-    script:
-        "../workflow_scripts/report.py"

@@ -8,7 +8,7 @@ from medtransfer.compute.costs import load_costs
 from medtransfer.compute.estimate import fits, request, seconds
 from medtransfer.compute.forecast import Job
 from medtransfer.compute.work import dataset_images, pretraining_work, run_works
-from medtransfer.runs import CELL as CELL_KEYS, KEYS, Run
+from medtransfer.runs import CELL as CELL_KEYS, Run
 from snakemake.iocontainers import InputFiles, Wildcards
 
 TRAINING = CONFIG.training
@@ -215,8 +215,7 @@ def described_batch(members):
 
     def described(wildcards):
         return [
-            {**run_description(run_wildcards(run)), "log": f"logs/{TIER}/finetune/{run_folder(run)}.log"}
-            for run in members
+            {**run_description(run_wildcards(run)), "log": f"{LOGS}/finetune/{run_folder(run)}.log"} for run in members
         ]
 
     return described

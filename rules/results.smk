@@ -1,32 +1,4 @@
-# From predictions to metrics with intervals, one results table, and verdicts.
-
-
-# The other files of a run, which are made with its predictions, are read as well; naming them all makes planning slower.
-rule metrics:
-    input:
-        predictions=cell_predictions,
-        cohorts=task_cohorts,
-    output:
-        metrics=f"<results>/runs/{CELL}/metrics.parquet",
-        replicates=f"<results>/runs/{CELL}/replicates.parquet",
-        curves=f"<results>/runs/{CELL}/curves.parquet",
-        diagrams=f"<results>/runs/{CELL}/diagrams.parquet",
-        similarity=f"<results>/runs/{CELL}/similarity.parquet",
-    log:
-        f"<logs>/metrics/{CELL}.log",
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        seeds=cell_seeds,
-        cohort_names=cell_cohorts,
-        task=evaluation_settings,
-        metrics=CONFIG.metrics.model_dump(),
-    message:
-        "Measuring {wildcards.task}, {wildcards.backbone}, {wildcards.upstream}, {wildcards.initialisation}, "
-        "{wildcards.recipe}, {wildcards.budget}"
-    script:
-        "../workflow_scripts/metrics.py"
+# One results table, and verdicts: from fresh metrics, or from frozen ones.
 
 
 rule run_table:
@@ -56,38 +28,34 @@ rule runs:
         "cat {input} 2> {log}"
 
 
-rule upstreams:
+rule completeness:
     input:
-        upstream_records,
+        runs="<results>/runs.csv",
+        metrics=f"{FROZEN}/metrics.parquet" if IS_FROZEN else "<results>/metrics.parquet",
     output:
-        "<results>/upstreams.csv",
+        report("<results>/completeness.csv", caption="../report/completeness.rst", category="Provenance"),
     log:
-        "<logs>/upstreams.log",
+        "<logs>/completeness.log",
     localrule: True
-    params:
-        released=plan.released_facts(CONFIG),
-        backbones=list(dict.fromkeys(run.backbone for run in RUNS)),
     message:
-        "Writing what the upstreams were trained on"
+        "Looking which runs are there"
     script:
-        "../workflow_scripts/upstreams.py"
+        "../workflow_scripts/completeness.py"
 
 
 rule results:
     input:
-        runs="<results>/runs.csv",
-        metrics=all_cells("metrics.parquet"),
-        replicates=all_cells("replicates.parquet"),
-        curves=all_cells("curves.parquet"),
-        diagrams=all_cells("diagrams.parquet"),
-        similarity=all_cells("similarity.parquet"),
+        metrics=measured_tables("metrics"),
+        replicates=measured_tables("replicates"),
+        curves=measured_tables("curves"),
+        diagrams=measured_tables("diagrams"),
+        similarity=measured_tables("similarity"),
     output:
         metrics="<results>/metrics.parquet",
         replicates="<results>/replicates.parquet",
         curves="<results>/curves.parquet",
         diagrams="<results>/diagrams.parquet",
         similarity="<results>/similarity.parquet",
-        completeness=report("<results>/completeness.csv", caption="../report/completeness.rst", category="Provenance"),
     log:
         "<logs>/results.log",
     resources:
@@ -97,6 +65,29 @@ rule results:
         "Collecting the results of {TIER}"
     script:
         "../workflow_scripts/results.py"
+
+
+# What most figures show, apart from all else, which is a hundred times as much.
+if not (IS_FROZEN and thaws("metrics")):
+
+    rule primary:
+        input:
+            metrics="<results>/metrics.parquet",
+            replicates="<results>/replicates.parquet",
+        output:
+            metrics="<results>/primary/metrics.parquet",
+            replicates="<results>/primary/replicates.parquet",
+        log:
+            "<logs>/primary.log",
+        resources:
+            mem_mb=8000,
+            runtime=30,
+        params:
+            metrics=primary_metrics(),
+        message:
+            "Taking out the primary metrics"
+        script:
+            "../workflow_scripts/primary.py"
 
 
 rule claims:

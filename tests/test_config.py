@@ -75,7 +75,7 @@ def test_a_mistake_is_told_with_file_key_value_and_what_is_allowed(
         ("fractions", 1.1, ["arms.scale.0.fractions", "less than or equal to 1"]),
         ("seeds", -1, ["arms.scale.0.seeds", "greater than or equal to 0"]),
         ("recipes", "longer", ["arms.scale.0.recipes", "'longer'", "rule, long, trials"]),
-        ("initialisations", "prefix6", ["arms.scale.0.initialisations", "prefix[1-5]"]),
+        ("initialisations", "prefix6", ["arms.scale.0.initialisations", "'prefix6'", "pretrained, prefix1"]),
     ],
 )
 def test_a_grid_can_only_name_what_exists(content: dict[str, Any], axis: str, value: Any, told: list[str]) -> None:

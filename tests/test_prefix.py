@@ -9,7 +9,8 @@ import torch
 from medtransfer.errors import UserError
 from medtransfer.models.bit import build, skeleton
 from medtransfer.models.catalogue import find
-from medtransfer.models.weights import block, load_body, save_body
+from medtransfer.models.initialisations import block
+from medtransfer.models.weights import load_body, save_body
 from tests.bit_reference import google_arrays
 
 # What each prefix adds to the one before it.
@@ -40,20 +41,20 @@ def test_the_first_blocks_are_the_upstreams_and_the_others_stay(file, prefix):
     model, upstream = (build("r26w32", classes=2, seed=0) for _ in range(2))
     before = weights(model)
     load_body(upstream, file)
-    load_body(model, file, prefix)
+    load_body(model, file, f"prefix{prefix}")
     beginnings = tuple(beginning for added in ADDED[:prefix] for beginning in added)
     taken = {name for name in before if name.startswith(beginnings)}
     assert changed(model, before) == taken
     assert all(torch.equal(model.state_dict()[name], upstream.state_dict()[name]) for name in taken)
 
 
-def test_five_blocks_are_all_and_none_is_all(file):
-    whole, five, none = (build("r26w32", classes=2, seed=0) for _ in range(3))
+def test_five_blocks_are_all(file):
+    whole, five, again = (build("r26w32", classes=2, seed=0) for _ in range(3))
     load_body(whole, file)
-    load_body(five, file, prefix=5)
-    load_body(none, file, prefix=None)
+    load_body(five, file, "prefix5")
+    load_body(again, file, "pretrained")
     assert not changed(five, weights(whole))
-    assert not changed(none, weights(whole))
+    assert not changed(again, weights(whole))
 
 
 def test_googles_stages_begin_with_the_second_block(tmp_path):
@@ -61,17 +62,17 @@ def test_googles_stages_begin_with_the_second_block(tmp_path):
     np.savez(tmp_path / "google.npz", allow_pickle=False, **arrays)
     model = build("r26w32", classes=2, seed=0)
     before = weights(model)
-    load_body(model, tmp_path / "google.npz", prefix=2)
+    load_body(model, tmp_path / "google.npz", "prefix2")
     of_google = {key for key in arrays if key.startswith(("resnet/root_block", "resnet/block1/"))}
     assert len(changed(model, before)) == len(of_google) == 20
 
 
-@pytest.mark.parametrize("prefix", [-1, 0, 6])
-def test_a_prefix_that_is_none_is_refused(file, prefix):
+@pytest.mark.parametrize("initialisation", ["prefix0", "prefix6", "random"])
+def test_what_is_no_initialisation_is_refused(file, initialisation):
     model = build("r26w32", classes=2, seed=0)
     before = weights(model)
-    with pytest.raises(UserError, match=rf"(?s)prefix of {prefix} blocks.*1 .*to 5"):
-        load_body(model, file, prefix)
+    with pytest.raises(UserError, match=f"unknown initialisation '{initialisation}'; there are: pretrained"):
+        load_body(model, file, initialisation)
     assert not changed(model, before)
 
 
@@ -81,7 +82,7 @@ def test_the_file_is_checked_beyond_the_prefix(file):
     save_body(upstream, file, {})
     before = weights(model)
     with pytest.raises(UserError, match=r"norm\.bias holds values that are not finite"):
-        load_body(model, file, prefix=1)
+        load_body(model, file, "prefix1")
     assert not changed(model, before)
 
 

@@ -1,9 +1,11 @@
 """The whole workflow through the real Snakefile, on the smallest configuration: what it makes, and what it re-runs."""
 
+import base64
 import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -12,11 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
+from medtransfer.review import notebook
 from tests.conftest import ROOT
 
 SOURCES = ("Snakefile", "rules", "workflow_scripts", "figures", "report", "config", "profiles", "tests/config")
@@ -153,7 +157,43 @@ def test_touched_code_and_a_fresh_clone_rerun_nothing(finished: Path, tmp_path: 
     time.sleep(0.01)
     for source in [*(fresh / "workflow_scripts").rglob("*.py"), *(fresh / "rules").iterdir(), fresh / "Snakefile"]:
         source.write_text(source.read_text() + "\n# A comment.\n")
+    assert set(planned(fresh)) <= {*DRAWN_ANEW, "figures", "tables"}  # for what they draw with
+
+
+def test_an_edited_figure_is_drawn_again_and_nothing_else(finished: Path, tmp_path: Path) -> None:
+    fresh = clone(tmp_path)
+    for made in ("results", ".snakemake"):
+        shutil.copytree(finished / made, fresh / made, copy_function=shutil.copy2)
+    script = fresh / "figures" / "scale_shift.py"
+    script.write_text(script.read_text().replace("height=", "height=1 + "))
+    (fresh / "report" / "scale_table.rst").write_text("Another caption.\n")
+    assert set(planned(fresh)) - {"figures", "tables"} == {"fig_scale_shift"}
+    snakemake(fresh, targets=["fig_scale_shift"])
     assert not planned(fresh)
+    for name, same in (("scale_shift", False), ("scale_performance", True)):
+        old, new = ((results(folder) / "figures" / f"{name}.svg").read_bytes() for folder in (finished, fresh))
+        assert (old == new) is same
+
+
+@pytest.mark.parametrize("name", ["scale_representation", "scale_verdicts"])
+def test_a_script_opened_as_a_notebook_shows_the_workflows_figure(
+    finished: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(notebook, "ROOT", finished)
+    monkeypatch.setenv(notebook.CONFIGURATION, TINY)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    runpy.run_path(str(finished / "figures" / f"{name}.py"), run_name="__main__")
+    drawn = (results(finished) / "figures" / f"{name}.svg").read_bytes()
+    assert base64.b64encode(drawn).decode() in shown[0].data
+
+
+def test_a_figure_as_an_executed_notebook_is_the_workflows(finished: Path) -> None:
+    snakemake(finished, targets=["results/tiny/notebooks/scale_performance.html"])
+    page = (results(finished) / "notebooks" / "scale_performance.html").read_text()
+    drawn = (results(finished) / "figures" / "scale_performance.svg").read_bytes()
+    assert base64.b64encode(drawn).decode() in page and "draw_cohort" in page
+    assert planned(finished, targets=["notebooks"])["notebook"] == len(FIGURES) + len(TABLES) - 1
 
 
 def _with(folder: Path, change: str) -> str:
@@ -170,7 +210,8 @@ def _with(folder: Path, change: str) -> str:
     return changed.name
 
 
-SHOWN = {"claims", *FIGURES, *TABLES}
+DRAWN_ANEW = {f"fig_{name}" for name in (*FIGURES, *TABLES)}
+SHOWN = {"claims", *DRAWN_ANEW}
 MEASURED = {"metrics", "results", *SHOWN}
 TRAINED = {"finetune", "finished_run", "finished_run_kept", *MEASURED}
 DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}

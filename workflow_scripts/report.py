@@ -1,39 +1,78 @@
-"""Make the report: one self-contained HTML file with all figures, tables, verdicts and provenance."""
+"""Make the report: one page of verdicts, figures, tables and what they rest on, to be read without anything else."""
 
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medtransfer.errors import UserError
-from medtransfer.files import atomic, write_json
+import pandas as pd
+
+from medtransfer.files import write_text
 from medtransfer.logs import step_log
+from medtransfer.review.report import Facts, Paths, render
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def main(config: dict[str, Any], targets: list[str], report: str) -> None:
-    """Let Snakemake report on finished targets.
-
-    Snakemake runs within Snakemake here, which is why it must not lock the folder; it only reads.
+def main(
+    claims: str,
+    completeness: str,
+    provenance: str,
+    quality: Paths,
+    figures: Paths,
+    tables: Paths,
+    captions: Paths,
+    template: str,
+    style: str,
+    facts: Facts,
+    page: str,
+) -> None:
+    """Write the report.
 
     Args:
-        config: The configuration in force.
-        targets: Files to report on.
-        report: The HTML file to write.
-
-    Raises:
-        UserError: Snakemake could not make the report; the log holds its words.
+        claims: The verdicts.
+        completeness: The runs asked for, with arms and status.
+        provenance: What runs and pre-training recorded.
+        quality: For each cohort its tidy counts.
+        figures: SVG files by name; beside each a CSV of the numbers drawn.
+        tables: Markdown files by name; beside each a CSV.
+        captions: A caption for each figure and table, for `claims` and `completeness`.
+        template: The page's template.
+        style: Its CSS.
+        facts: Titles, studies, note, configuration.
+        page: HTML to write, which needs no other file.
     """
-    with atomic(report) as page, atomic(report.replace("report.html", "config.json")) as settings:
-        write_json(config, settings)
-        command = [sys.executable, "-m", "snakemake", "--configfile", str(settings), "--nolock", "--report", str(page)]
-        # stdout goes where stderr goes: into the log.
-        done = subprocess.run([*command, "--", *targets], stdout=sys.stderr.fileno(), stderr=sys.stderr.fileno())
-        if done.returncode:
-            raise UserError("snakemake --report failed; its words are in the log of this step.")
+    html = render(
+        Path(template).read_text(),
+        Path(style).read_text(),
+        facts,
+        pd.read_csv(claims),
+        pd.read_csv(completeness, keep_default_na=False),
+        pd.read_parquet(provenance, columns=["record"]),
+        {cohort: pd.read_csv(path, keep_default_na=False) for cohort, path in quality.items()},
+        figures,
+        tables,
+        captions,
+    )
+    write_text(html, page)
+
+
+def by_name(paths: list[str]) -> dict[str, str]:
+    """Files by their names without suffix."""
+    return {Path(path).stem: path for path in paths}
 
 
 if __name__ == "__main__":
     with step_log(snakemake.log[0]):
-        main(snakemake.params.config, list(snakemake.input), snakemake.output[0])
+        main(
+            claims=snakemake.input.claims,
+            completeness=snakemake.input.completeness,
+            provenance=snakemake.input.provenance,
+            quality=by_name(snakemake.input.quality),
+            figures=by_name(snakemake.input.figures),
+            tables=by_name(snakemake.input.tables),
+            captions=by_name(snakemake.input.captions),
+            template=snakemake.input.template,
+            style=snakemake.input.style,
+            facts=snakemake.params.facts,
+            page=snakemake.output[0],
+        )

@@ -1,43 +1,80 @@
 """What a configuration's runs need of each other, and what is made of them: plain values that the rules hand on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from medtransfer.config import NO_UPSTREAM, RULE, Config, Finetuned, Released
+from medtransfer.datasets.card import load_card
 from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import Run, budget_name
 
-# Each by its name, which is that of its rule, script and caption: its title, and the arm without which it is not made.
+MEASURED = ("completeness.csv", "metrics.parquet", "replicates.parquet")
+PRIMARY = ("completeness.csv", "primary/metrics.parquet", "primary/replicates.parquet")
+"""Of those tables what holds the primary metric of all test images."""
+
+
+class Shown(NamedTuple):
+    """A figure or table of the study `scale`; its rule, script and caption have its name."""
+
+    title: str
+    arm: str
+    """The arm of a study without which it is not made."""
+    needs: tuple[str, ...] = PRIMARY
+    """The results that it is made from, as files of the tier's folder."""
+    category: str = "Study scale"
+    """Where the report has it."""
+
+    def tables(self, folder: Path | str) -> dict[str, str]:
+        """The paths of what it needs in a tier's folder, by the names that scripts know them by."""
+        return {Path(name).stem: f"{folder}/{name}" for name in self.needs}
+
+
+CURVES = (*PRIMARY, "curves.parquet")
+DIAGRAMS = (*MEASURED, "diagrams.parquet")
+SIMILARITY = (*PRIMARY, "similarity.parquet")
+UPSTREAMS = (*PRIMARY, "upstreams.csv")
+CLAIMS = ("claims.csv",)
 FIGURES = {
-    "scale_performance": ("Performance against scale", "scale"),
-    "scale_shift": ("In and out of distribution", "scale"),
-    "scale_adaptation": ("Adaptation to another hospital", "adaptation"),
-    "scale_efficiency": ("Performance against training fraction", "efficiency"),
-    "scale_benefit": ("Benefit of transfer against target data", "efficiency"),
-    "scale_fairness": ("Sub-groups", "scale"),
-    "scale_equity": ("Gaps at the operating point", "scale"),
-    "scale_calibration": ("Reliability", "scale"),
-    "scale_uncertainty": ("Calibration against scale", "scale"),
-    "scale_selective": ("Selective prediction", "scale"),
-    "scale_convergence": ("Convergence", "scale"),
-    "scale_representation": ("Reuse of representations", "depth"),
-    "scale_fits": ("Scaling fits", "scale"),
+    "scale_verdicts": Shown("Contrasts and verdicts", "scale", CLAIMS, "Verdicts"),
+    "scale_performance": Shown("Performance against scale", "scale"),
+    "scale_shift": Shown("In and out of distribution", "scale"),
+    "scale_adaptation": Shown("Adaptation to another hospital", "adaptation"),
+    "scale_efficiency": Shown("Performance against training fraction", "efficiency"),
+    "scale_benefit": Shown("Benefit of transfer against target data", "efficiency"),
+    "scale_fairness": Shown("Sub-groups", "scale", MEASURED),
+    "scale_equity": Shown("Gaps at the operating point", "scale", MEASURED),
+    "scale_calibration": Shown("Reliability", "scale", DIAGRAMS),
+    "scale_uncertainty": Shown("Calibration against scale", "scale", MEASURED),
+    "scale_selective": Shown("Selective prediction", "scale", DIAGRAMS),
+    "scale_convergence": Shown("Convergence", "scale", CURVES),
+    "scale_representation": Shown("Reuse of representations", "depth", SIMILARITY),
+    "scale_fits": Shown("Scaling fits", "scale", UPSTREAMS),
 }
 TABLES = {
-    "scale_table": ("All results", "scale"),
-    "scale_needed": ("Patients needed", "efficiency"),
-    "scale_fairness_table": ("Sub-groups", "scale"),
-    "scale_uncertainty_table": ("Calibration", "scale"),
-    "scale_convergence_table": ("Convergence", "scale"),
-    "scale_fits_table": ("Scaling fits", "scale"),
-    "scale_sensitivity": ("Decisions taken otherwise", "sensitivity"),
+    "scale_claims": Shown("Claims", "scale", CLAIMS, "Verdicts"),
+    "scale_table": Shown("All results", "scale"),
+    "scale_needed": Shown("Patients needed", "efficiency"),
+    "scale_fairness_table": Shown("Sub-groups", "scale", MEASURED),
+    "scale_uncertainty_table": Shown("Calibration", "scale", MEASURED),
+    "scale_convergence_table": Shown("Convergence", "scale", CURVES),
+    "scale_fits_table": Shown("Scaling fits", "scale", UPSTREAMS),
+    "scale_sensitivity": Shown("Decisions taken otherwise", "sensitivity"),
 }
 
 
-def shown(config: Config, drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Of figures or tables those whose arm some study has, with their titles."""
+def shown(config: Config, drawn: Mapping[str, Shown]) -> dict[str, Shown]:
+    """Of figures or tables those whose arm some study has."""
     arms = {arm for study in config.studies.values() for arm in study.arms}
-    return {name: title for name, (title, arm) in drawn.items() if arm in arms}
+    return {name: each for name, each in drawn.items() if each.arm in arms}
+
+
+def cohort_title(config: Config, cohort: str, cards: Path) -> str:
+    """A cohort's name for readers: the configuration's, or that of its dataset's card in the folder `cards`."""
+    if cohort in config.cohorts:
+        return config.cohorts[cohort].title
+    reader = cohort in config.datasets and config.datasets[cohort].reader
+    return load_card(cards / f"{reader or cohort}.yaml").title
 
 
 def cohort_names(config: Config, task: str) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from medtransfer.errors import UserError
 from medtransfer.metrics import calibration, scores
 from medtransfer.metrics.evaluate import RATES, SCALED
+from medtransfer.models.initialisations import INITIALISATIONS
 from medtransfer.results import PRIMARY
 
 Side = Literal["greater", "less"]
@@ -37,10 +38,16 @@ class Term(Entry):
     upstream: Literal["none", "narrow", "broad"]
     recipe: Literal["rule", "long", "best"] = "rule"
     """`best`: of the rule and the search's trials, what is best on in-distribution validation images."""
-    initialisation: Annotated[str, Field(pattern=r"^(pretrained|prefix[1-5])$")] = "pretrained"
+    initialisation: str = "pretrained"
     """`none` always starts at random."""
     budget: Literal["full", "least"] = "full"
     """All training patients, or the smallest fraction that all `least` cells of the contrast were trained with."""
+
+    @model_validator(mode="after")
+    def exists(self) -> "Term":
+        if self.initialisation not in INITIALISATIONS:
+            raise ValueError(f"no initialisation {self.initialisation!r}; there are {', '.join(INITIALISATIONS)}")
+        return self
 
 
 class Measure(Entry):

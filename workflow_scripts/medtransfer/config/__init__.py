@@ -4,7 +4,7 @@ One file in `config/` holds one tier. `load` turns it into a `Config` or raises 
 key, value and what is allowed. This package is imported while the Snakefile is parsed, hence without torch.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,6 +12,7 @@ from medtransfer.config.base import Name, Section
 from medtransfer.config.data import Cohort, Dataset, Decoding, Resolution, Synthetic, Task
 from medtransfer.config.names import NO_UPSTREAM, RULE, TRIALS
 from medtransfer.config.references import problems
+from medtransfer.config.review import Audit
 from medtransfer.config.studies import Grid, Metrics, Study
 from medtransfer.config.training import (
     Finetuned,
@@ -53,6 +54,17 @@ class Config(Section):
 
     tier: Name
     """Name of the tier; its results lie in results/<tier>/."""
+    results: Literal["fresh", "frozen"] = "fresh"
+    """What figures, tables and claims are made from: runs made here, or those kept in figures/frozen/<tier>/."""
+    folder: str | None = None
+    """Where results go; null means results/<tier>, from frozen results results/<tier>-frozen."""
+    freeze_derived: bool = False
+    """Whether `freeze` also keeps the tables that can be computed from predictions: many times as large, but at once
+    there for a tier whose predictions take hours to measure."""
+    audit: Audit = Audit()
+    """What `audit` draws."""
+    of: str | None = None
+    """What `explain` is asked about: a run, a claim, or a row of a figure or table."""
     note: str = ""
     """Shown with every figure, table and verdict: what this tier's numbers cannot tell."""
     raw_root: str = "raw"

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from medtransfer.config.base import Count, Name, Section
 
 UncertainPolicy = Literal["ignore", "zeros", "ones"]
-MetricName = Literal["auc", "average_precision", "accuracy", "balanced_accuracy"]
 
 
 class Synthetic(Section):
@@ -80,8 +79,8 @@ class Task(Section):
     """Dataset, or cohort of `cohorts`, that is trained on; its validation and test splits are in-distribution."""
     ood_cohorts: list[Name] = []
     """Datasets, or cohorts of `cohorts`, whose test splits are predicted without retraining."""
-    primary_metric: MetricName = "auc"
-    """The metric of figures and claims, averaged over labels."""
+    primary_metric: str = "auc"
+    """The metric of figures and claims, averaged over labels: a name of `medtransfer/metrics/scores.py`."""
     views: list[str] | None = None
     """Keep these views only (rows that state none are kept); null keeps all."""
     uncertain: UncertainPolicy = "ignore"

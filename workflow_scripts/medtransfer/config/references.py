@@ -1,4 +1,4 @@
-"""What names in a configuration refer to: every task, cohort, backbone, upstream and recipe that is named is there."""
+"""What names in a configuration refer to: every task, metric, backbone, initialisation, ... that is named is there."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,9 @@ from medtransfer.config.names import NO_UPSTREAM, RULE, TRIALS
 from medtransfer.config.studies import Grid, Study
 from medtransfer.config.training import Finetuned, PretrainedHere, Released
 from medtransfer.datasets import known_datasets
+from medtransfer.metrics import scores
 from medtransfer.models.catalogue import BACKBONES
+from medtransfer.models.initialisations import INITIALISATIONS
 
 if TYPE_CHECKING:
     from medtransfer.config import Config
@@ -42,6 +44,7 @@ def _tasks(config: "Config") -> Iterator[str]:
         yield from _unknown(f"tasks.{name}.ood_cohorts", task.ood_cohorts, cohorts, "dataset or cohort")
         if task.id_cohort in task.ood_cohorts:
             yield f"tasks.{name}.ood_cohorts: {task.id_cohort!r} is the in-distribution cohort already"
+        yield from _unknown(f"tasks.{name}.primary_metric", [task.primary_metric], scores.METRICS, "metric")
 
 
 def _upstreams(config: "Config") -> Iterator[str]:
@@ -78,6 +81,7 @@ def _studies(config: "Config") -> Iterator[str]:
                 yield from _unknown(f"{where}.tasks", grid.tasks, config.tasks, "task")
                 yield from _unknown(f"{where}.backbones", grid.backbones, BACKBONES, "backbone")
                 yield from _unknown(f"{where}.upstreams", grid.upstreams, upstreams, "upstream")
+                yield from _unknown(f"{where}.initialisations", grid.initialisations, INITIALISATIONS, "initialisation")
                 yield from _unknown(f"{where}.recipes", grid.recipes, recipes, "recipe")
                 yield from _weights_and_origins(config, study, grid, where)
         for task, variants in study.variants.items():

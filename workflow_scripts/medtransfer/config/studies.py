@@ -6,7 +6,6 @@ from pydantic import Field
 
 from medtransfer.config.base import Count, Fraction, Name, Section
 
-Initialisation = Annotated[str, Field(pattern=r"^(pretrained|prefix[1-5])$")]
 Arm = Literal["scale", "efficiency", "adaptation", "schedule", "depth", "search", "sensitivity"]
 
 
@@ -37,9 +36,9 @@ class Grid(Section):
     """Names of the catalogue in `medtransfer/models/catalogue.py`."""
     upstreams: Annotated[list[Name], Field(min_length=1)]
     """Names from `upstreams`, or `none` for random weights."""
-    initialisations: Annotated[list[Initialisation], Field(min_length=1)] = ["pretrained"]
-    """How weights start from the upstream: all of them, or those of the first blocks (`prefix2`: stem and first
-    stage), the rest random; `none` always means `random`."""
+    initialisations: Annotated[list[Name], Field(min_length=1)] = ["pretrained"]
+    """What is taken over from the upstream, by names of `medtransfer/models/initialisations.py`: all weights, or those
+    of the first blocks (`prefix2`: stem and first stage), the rest random; `none` always means `random`."""
     recipes: Annotated[list[Name], Field(min_length=1)] = ["rule"]
     """How the runs are trained: `rule`, names from `recipes`, or `trials` for all trials of `search`."""
     fractions: Annotated[list[Fraction], Field(min_length=1)] = [1.0]

@@ -9,8 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import erf
+import scipy  # its parts load when first used: scripts that want names from here alone start faster so
 
 from medtransfer.errors import UserError
 from medtransfer.metrics.probabilities import Kind, decisions, negative_log_likelihood, probabilities
@@ -70,7 +69,7 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, kind: Kind) -> floa
     def loss(log_temperature: float) -> float:
         return float(np.nanmean(negative_log_likelihood(logits / np.exp(log_temperature), targets, kind)))
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
 def calibration(
@@ -180,7 +179,9 @@ def _ece(bins: BinSums) -> dict[str, np.ndarray]:
     # A bin without weight has sums of 0, whatever they are divided by.
     deviation = np.sqrt(bins.y * (bins.n - bins.y) / np.maximum(bins.n, 1))
     standardised = np.divide(gap, deviation, out=np.full_like(gap, np.inf), where=deviation > 0)
-    redrawn_gap = deviation * np.sqrt(2 / np.pi) * np.exp(-(standardised**2) / 2) + gap * erf(standardised / np.sqrt(2))
+    redrawn_gap = deviation * np.sqrt(2 / np.pi) * np.exp(-(standardised**2) / 2) + gap * scipy.special.erf(
+        standardised / np.sqrt(2)
+    )
     total = bins.n.sum(axis=0)
     ece, redrawn = _ratio(gap.sum(axis=0), total), _ratio(redrawn_gap.sum(axis=0), total)
     return {"ece": ece, "ece_debiased": np.maximum(2 * ece - redrawn, 0)}

@@ -11,7 +11,7 @@ import pandas as pd
 from medtransfer.files import write_parquet
 from medtransfer.metrics.curves import validation_curves
 from medtransfer.metrics.diagrams import diagrams
-from medtransfer.metrics.evaluate import ALL, COLUMNS, MEAN, evaluate
+from medtransfer.metrics.evaluate import ALL, COLUMNS, MEAN, Evaluation, evaluate, evaluate_primary
 from medtransfer.representation.cka import FEWEST, cka_interval
 
 TRAINING_SIZES = ("patients", "images")
@@ -36,46 +36,104 @@ def measure_cell(
         settings: The configuration's `metrics`.
         outputs: Tables to write: `metrics`, `replicates`, `curves`, `diagrams`, `similarity`.
     """
-    demographics = pd.concat(
-        [_demographics(name, path, list(task["subgroups"])) for name, path in cohorts.items()], ignore_index=True
-    )
-    runs = {seed: pd.read_parquet(Path(folder) / "predictions.parquet") for seed, folder in folders.items()}
+    groups = [read_demographics(name, path, list(task["subgroups"])) for name, path in cohorts.items()]
+    demographics = pd.concat(groups, ignore_index=True)
+    places = {seed: Path(folder) for seed, folder in folders.items()}
+    runs = {seed: pd.read_parquet(place / "predictions.parquet") for seed, place in places.items()}
+    looks = {seed: pd.read_parquet(place / "validation.parquet") for seed, place in places.items()}
+    records = {seed: json.loads((place / "run.json").read_text()) for seed, place in places.items()}
+    measured = measure_predictions(cell, runs, records, demographics, task, settings)
+    measured["curves"] = measure_validation(cell, looks, task, settings)
+    representations = {seed: place / "representation.npz" for seed, place in places.items()}
+    measured["similarity"] = similarity(representations, settings["confidence"]).assign(**cell)
+    for kind, table in measured.items():
+        write_parquet(table, outputs[kind])
+
+
+def measure_predictions(
+    cell: dict[str, Any],
+    runs: dict[int, pd.DataFrame],
+    records: dict[int, dict[str, Any]],
+    demographics: pd.DataFrame,
+    task: dict[str, Any],
+    settings: dict[str, Any],
+) -> dict[str, pd.DataFrame]:
+    """What is measured of the predictions of a cell's runs: the tables `metrics`, `replicates` and `diagrams`.
+
+    Args:
+        cell: Keys of its runs without the seed.
+        runs: For each seed the predictions.
+        records: For each seed the record, of which `patients` and `images` are taken.
+        demographics: cohort image_id and the columns that sub-groups are made of.
+        task: As for `measure_cell`.
+        settings: As for `measure_cell`.
+    """
     evaluated = {seed: evaluate(run, demographics, **task, **settings) for seed, run in runs.items()}
-    what = {"labels": task["labels"], "kind": task["kind"]}
-    draws = {"replicates": settings["replicates"], "seed": settings["seed"]}
-    temperatures = [_temperature(each.metrics) for each in evaluated.values()]
-    curves = {
-        seed: validation_curves(pd.read_parquet(Path(folder) / "validation.parquet"), **what, **draws)
-        for seed, folder in folders.items()
-    }
     drawn = diagrams(
         list(runs.values()),
-        temperatures,
-        **what,
-        **draws,
+        [_temperature(each.metrics) for each in evaluated.values()],
+        **_described(task),
+        **_draws(settings),
         id_cohort=task["id_cohort"],
         confidence=settings["confidence"],
         bins=settings["bins"],
     )
-    measured = {
-        seed: pd.concat(
-            [each.metrics, training_sizes(Path(folders[seed]) / "run.json", task["id_cohort"])], ignore_index=True
-        )
-        for seed, each in evaluated.items()
+    return _tables(cell, evaluated, records, task) | {"diagrams": drawn.assign(**cell)[[*cell, *drawn]]}
+
+
+def measure_primary(
+    cell: dict[str, Any],
+    runs: dict[int, pd.DataFrame],
+    records: dict[int, dict[str, Any]],
+    metric: str,
+    task: dict[str, Any],
+    settings: dict[str, Any],
+) -> dict[str, pd.DataFrame]:
+    """Of the tables `metrics` and `replicates` what `is_primary` tells: one metric of all test images, and sizes.
+
+    Args:
+        cell: Keys of its runs without the seed.
+        runs: For each seed the predictions.
+        records: As for `measure_predictions`.
+        metric: The task's primary metric.
+        task: As for `measure_cell`.
+        settings: As for `measure_cell`.
+    """
+    what = {**_described(task), **_draws(settings), "confidence": settings["confidence"]}
+    evaluated = {
+        seed: evaluate_primary(run, metric=metric, id_cohort=task["id_cohort"], **what) for seed, run in runs.items()
     }
-    write_parquet(_by_seed(cell, measured), outputs["metrics"])
-    write_parquet(_by_seed(cell, {seed: each.replicates for seed, each in evaluated.items()}), outputs["replicates"])
-    write_parquet(_by_seed(cell, curves), outputs["curves"])
-    write_parquet(drawn.assign(**cell)[[*cell, *drawn]], outputs["diagrams"])
-    representations = {seed: Path(folder) / "representation.npz" for seed, folder in folders.items()}
-    write_parquet(similarity(representations, settings["confidence"]).assign(**cell), outputs["similarity"])
+    return _tables(cell, evaluated, records, task)
 
 
-def training_sizes(record: Path, id_cohort: str) -> pd.DataFrame:
+def is_primary(table: pd.DataFrame, metrics: dict[str, str]) -> pd.Series:
+    """Which rows of `metrics` or `replicates` hold the primary metric of all test images, or training sizes.
+
+    Args:
+        table: The whole table.
+        metrics: The primary metric of each task.
+    """
+    whole = (table["subgroup"] == ALL) & (table["metric"] == table["task"].map(metrics)) & (table["split"] == "test")
+    return (whole & (table["label"] == MEAN)) | (table["split"] == "train") if "label" in table else whole
+
+
+def measure_validation(
+    cell: dict[str, Any], looks: dict[int, pd.DataFrame], task: dict[str, Any], settings: dict[str, Any]
+) -> pd.DataFrame:
+    """The table `curves`, from what the looks at the networks of a cell saw while they were trained, by seed."""
+    curves = {seed: validation_curves(each, **_described(task), **_draws(settings)) for seed, each in looks.items()}
+    return _by_seed(cell, curves)
+
+
+def read_demographics(cohort: str, path: Path | str, columns: list[str]) -> pd.DataFrame:
+    """Image ids and the columns to group by, missing where the cohort does not have them."""
+    return pd.read_parquet(path).reindex(columns=["image_id", *columns]).assign(cohort=cohort)
+
+
+def training_sizes(record: dict[str, Any], id_cohort: str) -> pd.DataFrame:
     """How many patients and images a run was trained on, as metrics of the split "train"."""
-    facts = json.loads(record.read_text())
     place = {"cohort": id_cohort, "split": "train", "shift": "id", "subgroup_by": ALL, "subgroup": ALL, "label": MEAN}
-    rows = [{**place, "metric": name, "value": float(facts[name]), "n": facts["images"]} for name in TRAINING_SIZES]
+    rows = [{**place, "metric": name, "value": float(record[name]), "n": record["images"]} for name in TRAINING_SIZES]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n_positive": "Int64"})
 
 
@@ -101,6 +159,25 @@ def similarity(representations: dict[int, Path], confidence: float) -> pd.DataFr
     return pd.DataFrame(rows, columns=["comparison", "seeds", "block", "depth", "value", "ci_low", "ci_high", "n"])
 
 
+def _tables(
+    cell: dict[str, Any], evaluated: dict[int, Evaluation], records: dict[int, dict[str, Any]], task: dict[str, Any]
+) -> dict[str, pd.DataFrame]:
+    metrics = {
+        seed: pd.concat([each.metrics, training_sizes(records[seed], task["id_cohort"])], ignore_index=True)
+        for seed, each in evaluated.items()
+    }
+    replicates = {seed: each.replicates for seed, each in evaluated.items()}
+    return {"metrics": _by_seed(cell, metrics), "replicates": _by_seed(cell, replicates)}
+
+
+def _described(task: dict[str, Any]) -> dict[str, Any]:
+    return {"labels": task["labels"], "kind": task["kind"]}
+
+
+def _draws(settings: dict[str, Any]) -> dict[str, Any]:
+    return {"replicates": settings["replicates"], "seed": settings["seed"]}
+
+
 def _temperature(metrics: pd.DataFrame) -> float:
     return float(metrics.loc[metrics["metric"] == "temperature", "value"].item())
 
@@ -118,8 +195,3 @@ def _load(path: Path) -> dict[str, dict[str, np.ndarray]]:
 def _by_seed(cell: dict[str, Any], tables: dict[int, pd.DataFrame]) -> pd.DataFrame:
     named = [pd.DataFrame({**cell, "seed": seed}, index=table.index).join(table) for seed, table in tables.items()]
     return pd.concat(named, ignore_index=True)
-
-
-def _demographics(cohort: str, path: str, columns: list[str]) -> pd.DataFrame:
-    """Image ids and the columns to group by, missing where the cohort does not have them."""
-    return pd.read_parquet(path).reindex(columns=["image_id", *columns]).assign(cohort=cohort)

@@ -33,6 +33,12 @@ class Evaluation(NamedTuple):
     metrics: pd.DataFrame
     replicates: pd.DataFrame
 
+    @classmethod
+    def of(cls, measured: list[Row], replicated: list[Row]) -> "Evaluation":
+        metrics = pd.DataFrame(measured, columns=COLUMNS).astype({"n_positive": "Int64"})
+        table = pd.DataFrame(replicated, columns=["cohort", "split", "subgroup_by", "subgroup", "metric", "replicates"])
+        return cls(metrics, table.assign(replicates=[each[1:].astype(np.float32) for each in table["replicates"]]))
+
 
 def evaluate(
     predictions: pd.DataFrame,
@@ -118,9 +124,39 @@ def evaluate(
             replicated += [{"cohort": cohort, "split": split, **row} for row in kept]
         if (cohort, split) == (id_cohort, "val"):
             measured += [{**place, **everyone, **row} for row in _fitted_rows(sample, reference)]
-    metrics = pd.DataFrame(measured, columns=COLUMNS).astype({"n_positive": "Int64"})
-    table = pd.DataFrame(replicated, columns=["cohort", "split", "subgroup_by", "subgroup", "metric", "replicates"])
-    return Evaluation(metrics, table.assign(replicates=[each[1:].astype(np.float32) for each in table["replicates"]]))
+    return Evaluation.of(measured, replicated)
+
+
+def evaluate_primary(
+    predictions: pd.DataFrame,
+    *,
+    metric: str,
+    labels: Sequence[str],
+    kind: Kind,
+    id_cohort: str,
+    replicates: int,
+    confidence: float,
+    seed: int,
+) -> Evaluation:
+    """Of what `evaluate` gives the mean of one of the `scores`, on all test images: at a tenth of the cost.
+
+    Raises:
+        UserError: As `evaluate` does of predictions.
+    """
+    check_predictions(predictions, labels, kind, id_cohort)
+    measured: list[Row] = []
+    replicated: list[Row] = []
+    for (cohort, split), images in predictions[predictions["split"] == "test"].groupby(["cohort", "split"]):
+        sample = Sample.of(
+            with_known_target(images, labels, kind), labels, kind, replicates, [seed, *str(cohort).encode()]
+        )
+        by_label = scores.scores(sample.logits, sample.targets, sample.weights, kind)
+        means = _means({metric: by_label[metric]}, two_sided(sample.targets))
+        where = {"cohort": cohort, "split": split, "subgroup_by": ALL, "subgroup": ALL}
+        place = {**where, "shift": "id" if cohort == id_cohort else "ood"}
+        measured += [{**place, **row} for row in _mean_rows(sample, means, confidence)]
+        replicated += [{**where, "metric": metric, "replicates": means[metric]}]
+    return Evaluation.of(measured, replicated)
 
 
 class _Measured(NamedTuple):
@@ -213,8 +249,13 @@ def _rows(sample: Sample, measured: _Measured, confidence: float) -> Iterator[Ro
         sizes = {"n": known[:, number].sum(), "n_positive": positive[:, number].sum()}
         for metric in (*scores.BY_LABEL[sample.kind], *RATES[:2]):
             yield {"label": label, "metric": metric, **_summary(measured.by_label[metric][number], confidence), **sizes}
+    yield from _mean_rows(sample, measured.means, confidence)
+
+
+def _mean_rows(sample: Sample, means: Means, confidence: float) -> Iterator[Row]:
+    known, positive = ~np.isnan(sample.targets), sample.targets == 1
     sizes = {"n": known.any(axis=1).sum(), "n_positive": positive.any(axis=1).sum()}
-    for metric, mean in measured.means.items():
+    for metric, mean in means.items():
         yield {"label": MEAN, "metric": metric, **_summary(mean, confidence), **sizes}
 
 

@@ -1,4 +1,4 @@
-"""The four metrics of every label, from logits and targets, under many weightings at once."""
+"""The metrics of every label, from logits and targets, under many weightings at once."""
 
 import numpy as np
 
@@ -8,9 +8,15 @@ from medtransfer.metrics.ranking import auc, average_precision
 
 Scores = dict[str, np.ndarray]
 
-METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy")
+METRICS = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
+"""Each with its title in figures and tables. Any can be a task's primary metric: more is better."""
 # One decision is taken among all classes: its accuracies belong to no single class.
-BY_LABEL: dict[Kind, tuple[str, ...]] = {"multilabel": METRICS, "multiclass": METRICS[:2]}
+BY_LABEL: dict[Kind, tuple[str, ...]] = {"multilabel": tuple(METRICS), "multiclass": ("auc", "average_precision")}
 
 
 def known_targets(targets: np.ndarray, kind: Kind) -> np.ndarray:

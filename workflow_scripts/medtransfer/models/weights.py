@@ -16,14 +16,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 
 from medtransfer.errors import UserError
 from medtransfer.files import atomic
+from medtransfer.models.initialisations import INITIALISATIONS
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 """How tensors of a network go to files and come back: whole and on the CPU, also where processes have parts of them.
 
 All processes ask for them together then, and the first alone gets them."""
 HEAD = "head."
-# How the tensors of each block begin: the stem, and the four stages with the last norm in the fourth.
-BLOCKS = (("stem.",), ("stages.0.",), ("stages.1.",), ("stages.2.",), ("stages.3.", "norm."))
 
 # Google's names in the published .npz files, outside and inside the residual units, and timm's for the same tensors.
 OUTER = {
@@ -72,22 +71,8 @@ def _save(tensors: dict[str, Any], path: Path | str, metadata: dict[str, Any]) -
         save_file(tensors, temporary, metadata=header)
 
 
-def block(name: str) -> int:
-    """The block that a tensor of the body belongs to, by timm's name: 1 is the stem, 2 to 5 are the four stages.
-
-    The last norm belongs to block 5. Raises ValueError for a tensor of no block, such as the classifier's.
-    """
-    for number, beginnings in enumerate(BLOCKS, start=1):
-        if name.startswith(beginnings):
-            return number
-    raise ValueError(f"{name} belongs to no block")
-
-
-def load_body(model: torch.nn.Module, path: Path | str, prefix: int | None = None) -> None:
+def load_body(model: torch.nn.Module, path: Path | str, initialisation: str = "pretrained", seed: int = 0) -> None:
     """Fill everything but the classifier from an upstream's file, in place; the classifier stays as it is.
-
-    With a `prefix` the later blocks stay as they are, too. This is the weight transfusion of Raghu et al. 2019 (arXiv
-    1902.07208, for other networks); the unit, a block of the BiT family, is ours.
 
     Read are .safetensors files with timm's names, whether `save_body` or timm wrote them, and the .npz files that
     Google published (Kolesnikov et al. 2020). A classifier in the file is left out; every other tensor must be in its
@@ -96,21 +81,19 @@ def load_body(model: torch.nn.Module, path: Path | str, prefix: int | None = Non
     Args:
         model: Network of the backbone that the file is for, with any number of classes.
         path: File to read; it is checked whole, also where only a part is taken.
-        prefix: How many blocks to take from the file, 1 (the stem alone) to 5; None takes all. `block` numbers them.
+        initialisation: What is taken of it, by a name of `initialisations.INITIALISATIONS`; the rest stays as it is.
+        seed: Decides what an initialisation draws.
 
     Raises:
-        UserError: There is no such prefix, the file is absent, unreadable or of another kind, a tensor is missing,
-            unexpected, of another shape or not finite. The model is then unchanged.
+        UserError: There is no such initialisation, the file is absent, unreadable or of another kind, a tensor is
+            missing, unexpected, of another shape or not finite. The model is then unchanged.
     """
-    if prefix is not None and not 1 <= prefix <= len(BLOCKS):
-        raise UserError(
-            f"A prefix of {prefix} blocks cannot be taken from an upstream: name 1 (the stem) to {len(BLOCKS)} (stem "
-            "and four stages); a network that takes none has the upstream none."
-        )
-    found = {name: tensor for name, tensor in _read(Path(path)).items() if not name.startswith(HEAD)}
+    if initialisation not in INITIALISATIONS:
+        raise UserError(f"unknown initialisation {initialisation!r}; there are: {', '.join(INITIALISATIONS)}")
+    found = _body(_read(Path(path)))
     _check(found, _body(model.state_dict()), path)
-    taken = {name: tensor for name, tensor in found.items() if prefix is None or block(name) <= prefix}
-    model.load_state_dict(taken, strict=False)
+    generator = torch.Generator().manual_seed(seed)
+    model.load_state_dict(INITIALISATIONS[initialisation](found, generator), strict=False)
 
 
 def load_network(model: torch.nn.Module, path: Path | str) -> None:

@@ -1,15 +1,11 @@
 """How things are called in figures and tables."""
 
 from medtransfer.config import NO_UPSTREAM
-from medtransfer.metrics import calibration
+from medtransfer.metrics import calibration, scores
 from medtransfer.metrics.evaluate import SCALED
 from medtransfer.results import Study
 
-METRICS = {
-    "auc": "AUC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
+METRICS = scores.METRICS | {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "underdiagnosis": "under-diagnosis rate",

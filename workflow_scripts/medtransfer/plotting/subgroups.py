@@ -1,10 +1,10 @@
 """From results to the numbers of sub-groups: each group, the worst one, their gap, and the gap of noise alone."""
 
 import re
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from medtransfer.errors import UserError
 from medtransfer.metrics.evaluate import GAP, MEAN, WORST
@@ -67,7 +67,11 @@ def interval_without_replicates(
     Returns:
         Mean, lower and upper bound, within 0 and 1 as the metrics of sub-groups are; NaN where those of a seed are.
     """
-    luck = norm.ppf((1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    luck = (
+        NormalDist().inv_cdf((1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(len(values))
+        if len(values) > 1
+        else 0.0
+    )
     below, above = np.maximum(values - bounds[0], 0).mean(), np.maximum(bounds[1] - values, 0).mean()
     mean = values.mean()
     return mean, np.maximum(mean - np.hypot(below, luck), 0), np.minimum(mean + np.hypot(above, luck), 1)

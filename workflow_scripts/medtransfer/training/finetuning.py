@@ -15,7 +15,7 @@ from medtransfer.cohorts import select, targets
 from medtransfer.compute.staging import staged
 from medtransfer.config import Recipe, Resolution, Task, Tracking
 from medtransfer.errors import UserError
-from medtransfer.files import atomic, write_json, write_parquet
+from medtransfer.files import atomic, file_digest, write_json, write_parquet
 from medtransfer.logs import run_log
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
@@ -30,7 +30,6 @@ from medtransfer.training.session import (
     activation_budget,
     digest,
     environment,
-    file_digest,
     open_fabric,
     place,
 )
@@ -145,7 +144,7 @@ def _finetune(
         if what["goes_on"]:
             load_network(model, path)
         else:
-            load_body(model, path, prefix=_prefix(run["initialisation"]))
+            load_body(model, path, run["initialisation"], run["seed"])
     described = {
         **run,
         "recipe_version": version,
@@ -222,10 +221,6 @@ def one_per_patient(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     """At most so many rows, one of each patient, in an order that depends on the ids alone and on no budget or seed."""
     order = pd.util.hash_pandas_object(rows["image_id"], index=False).argsort(kind="stable")
     return rows.iloc[order].drop_duplicates("patient_id").head(most).reset_index(drop=True)
-
-
-def _prefix(initialisation: str) -> int | None:
-    return int(initialisation.removeprefix("prefix")) if initialisation.startswith("prefix") else None
 
 
 def _first(shown: Examples, most: int) -> Examples:

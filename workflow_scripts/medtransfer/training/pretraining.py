@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from medtransfer.compute.staging import staged
 from medtransfer.config import PretrainedHere
 from medtransfer.errors import UserError
-from medtransfer.files import write_json
+from medtransfer.files import file_digest, write_json
 from medtransfer.models.bit import build
 from medtransfer.models.memory import activation_bytes_per_image, micro_batch
 from medtransfer.models.weights import save_body
@@ -21,7 +21,7 @@ from medtransfer.training.attempt import FINISHED, RECORD, claimed, clear, finis
 from medtransfer.training.examples import examples, open_store, store_digest
 from medtransfer.training.loop import Setting, fit, predict
 from medtransfer.training.recipe import upstream_rule
-from medtransfer.training.session import activation_budget, digest, environment, file_digest, open_fabric
+from medtransfer.training.session import activation_budget, digest, environment, open_fabric
 
 WEIGHTS = "weights.safetensors"
 SEED = 0

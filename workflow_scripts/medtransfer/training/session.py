@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -112,12 +111,6 @@ def over_processes(extreme: Literal["min", "max"], numbers: list[int], fabric: F
 def digest(content: Any) -> str:
     """SHA-256 of plain Python content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def device_name(fabric: Fabric) -> str:

@@ -1,0 +1,1 @@
+"""What reviewers do with results: freeze them, take them up again, verify, audit and explain them."""
