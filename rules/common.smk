@@ -339,7 +339,7 @@ def upstream_weights(wildcards):
         return [f"{RESULTS}/upstream/{wildcards.upstream}/{wildcards.backbone}.safetensors"]
     if isinstance(upstream, Finetuned):
         origin = plan.origin(upstream, wildcards.backbone, wildcards.seed)
-        return [f"{RESULTS}/runs/{origin.cell}/seed{origin.seed}/weights.safetensors"]
+        return [f"{RESULTS}/runs/{origin.path}/weights.safetensors"]
     path = Path(upstream.weights[wildcards.backbone])
     finished = Path(f"{RESULTS}/runs/{RUN.format(**wildcards)}/predictions.parquet")
     return [ancient(str(path))] if path.exists() or finished.exists() else planned_without()
@@ -389,7 +389,7 @@ def primary_metrics():
 
 
 def all_predictions(wildcards):
-    return [f"{RESULTS}/runs/{run.cell}/seed{run.seed}/predictions.parquet" for run in RUNS]
+    return [f"{RESULTS}/runs/{run.path}/predictions.parquet" for run in RUNS]
 
 
 def run_keys():

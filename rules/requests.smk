@@ -165,10 +165,6 @@ def run_wildcards(run):
     return Wildcards(fromdict={key: str(getattr(run, key)) for key in KEYS})
 
 
-def run_folder(run):
-    return f"{run.cell}/seed{run.seed}"
-
-
 def run_inputs(wildcards):
     """What a run is made from."""
     return {
@@ -192,7 +188,7 @@ def batch_inputs(members):
 def run_description(wildcards):
     """All that a training job needs to know of a run."""
     run = run_of(wildcards)
-    folder = run_folder(run)
+    folder = run.path
     return {
         "run": {key: getattr(run, key) for key in KEYS},
         "settings": run_settings(wildcards),
@@ -214,15 +210,13 @@ def described_batch(members):
     """The runs of a batch; each has its own log, as if it were alone."""
 
     def described(wildcards):
-        return [
-            {**run_description(run_wildcards(run)), "log": f"{LOGS}/finetune/{run_folder(run)}.log"} for run in members
-        ]
+        return [{**run_description(run_wildcards(run)), "log": f"{LOGS}/finetune/{run.path}.log"} for run in members]
 
     return described
 
 
 def outcome_of(run):
-    return f"{RESULTS}/scratch/{run_folder(run)}/outcome.json"
+    return f"{RESULTS}/scratch/{run.path}/outcome.json"
 
 
 def asks(name, keys, attempt):
@@ -292,7 +286,7 @@ def planned_runs():
         yield planned(
             "finetune",
             {key: str(getattr(run, key)) for key in KEYS},
-            f"{RESULTS}/runs/{run_folder(run)}/run.json",
+            f"{RESULTS}/runs/{run.path}/run.json",
             COSTS.startup.run + expected_seconds(work),
             1 + attempts_for([work]),
             disk=work.predicted * COSTS.prediction_bytes_per_image,

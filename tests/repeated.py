@@ -90,7 +90,7 @@ def run_results(folder: Path, disturbed: float = 0.0, torch: str = "2.13.0", run
     targets = _images()
     predictions = {}
     for run in runs:
-        place = folder / "runs" / run.cell / f"seed{run.seed}"
+        place = folder / "runs" / run.path
         predictions[run] = _predict(run, targets, np.random.default_rng([7, RUNS.index(run)]), disturbed)
         write_parquet(predictions[run], place / "predictions.parquet")
         write_parquet(_looks(predictions[run]), place / "validation.parquet")
@@ -158,7 +158,7 @@ def provenance(folder: Path, runs: list[Run], torch: str) -> pd.DataFrame:
     """Records of runs and networks, with digests of what they made."""
     rows = []
     for run in runs:
-        place = folder / "runs" / run.cell / f"seed{run.seed}"
+        place = folder / "runs" / run.path
         made = {kind: digest(pd.read_parquet(place / f"{kind}.parquet")) for kind in ("predictions", "validation")}
         rows.append({"what": "run", **_keys(run), "record": (place / "run.json").read_text(), **made, "weights": ""})
     for (upstream, backbone), weights in _networks().items():

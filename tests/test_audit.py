@@ -14,7 +14,7 @@ from medtransfer.errors import UserError
 from medtransfer.files import write_json, write_parquet
 from medtransfer.review import audit_report
 from medtransfer.review.audit_report import Audit
-from medtransfer.review.checks import AS_EXPECTED, CONFIRMED, DEVIATING, NOT_HERE, RUNS, Check, run_name
+from medtransfer.review.checks import AS_EXPECTED, CONFIRMED, DEVIATING, NOT_HERE, RUNS, Check
 from medtransfer.review.frozen import Frozen
 from medtransfer.review.provenance import Provenance
 from medtransfer.review.record_audit import audit_record, require
@@ -83,7 +83,7 @@ def test_one_changed_logit_in_the_record_is_named_with_its_size(record: Path, ag
         table.at[here, "logits"] = logits
 
     audit = audited(falsify(record, tmp_path, "predictions/chest.parquet", change), again)
-    assert deviating(audit) == {(run_name(ALL[4]), "predictions")} and not audit.passes
+    assert deviating(audit) == {(ALL[4].path, "predictions")} and not audit.passes
     (found,) = (check for check in audit.checks if check.result == DEVIATING)
     assert (
         found.difference == pytest.approx(0.25, rel=1e-5)
@@ -113,7 +113,7 @@ def test_two_swapped_seeds_deviate(record: Path, again: Path, tmp_path: Path) ->
         table.loc[own, "seed"] = table.loc[own, "seed"].to_numpy()[::-1]
 
     audit = audited(falsify(record, tmp_path, "predictions/chest.parquet", swap), again)
-    assert deviating(audit) == {(run_name(ALL[8]), "predictions")}
+    assert deviating(audit) == {(ALL[8].path, "predictions")}
 
 
 def test_a_changed_metric_label_or_hyperparameter_is_named(record: Path, again: Path, tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ def test_a_changed_metric_label_or_hyperparameter_is_named(record: Path, again: 
         table.loc[(table["metric"] == "auc") & (table["cohort"] == "chexpert"), "value"] += np.float32(0.01)
 
     audit = audited(falsify(record, tmp_path / "metric", "metrics.parquet", better), again)
-    assert deviating(audit) == {(run_name(run), "auc on chexpert") for run in DRAWN}
+    assert deviating(audit) == {(run.path, "auc on chexpert") for run in DRAWN}
 
     def relabel(table: pd.DataFrame) -> None:
         table.loc[3, "target_effusion"] = 1 - table.loc[3, "target_effusion"]
 
     audit = audited(falsify(record, tmp_path / "label", "predictions/chest.images.parquet", relabel), again)
-    assert (run_name(ALL[0]), "predictions") in deviating(audit)
+    assert (ALL[0].path, "predictions") in deviating(audit)
     assert any("other images, patients or targets" in check.detail for check in audit.checks)
 
     def pretend(table: pd.DataFrame) -> None:
@@ -163,7 +163,7 @@ def test_elsewhere_metrics_are_held_to_what_chance_explains(
 
 def test_the_same_difference_deviates_where_bits_are_promised(record: Path, tmp_path: Path) -> None:
     audit = audited(record, run_results(tmp_path / "here", disturbed=1e-4))
-    assert {(run_name(run), "predictions") for run in DRAWN} <= deviating(audit)
+    assert {(run.path, "predictions") for run in DRAWN} <= deviating(audit)
     assert any("bit-equality is promised here" in check.detail for check in audit.checks)
 
 
@@ -172,7 +172,7 @@ def test_nothing_is_audited_that_is_not_the_record_that_was_frozen(record: Path,
     frozen = Frozen.open(copied)
     records = Provenance.read(copied / "provenance.parquet", {}).runs
     require(frozen, records, DRAWN)
-    with pytest.raises(UserError, match=f"no record of {run_name(DRAWN[0])}"):
+    with pytest.raises(UserError, match=f"no record of {DRAWN[0].path}"):
         require(frozen, {}, DRAWN)
     (copied / "metrics.parquet").write_bytes(b"")
     with pytest.raises(UserError, match=r"metrics\.parquet was changed"):
@@ -197,7 +197,7 @@ def test_runs_of_one_task_that_say_they_saw_other_data_contradict_each_other(rec
     copied = falsify(record, tmp_path, "provenance.parquet", other)
     records = Provenance.read(copied / "provenance.parquet", {}).runs
     found = [check for check in audit_record(Frozen.open(copied), records, CONFIG) if check.result == DEVIATING]
-    assert len(found) == 1 and f"{run_name(ALL[2])} was made from another cohort chexpert" in found[0].detail
+    assert len(found) == 1 and f"{ALL[2].path} was made from another cohort chexpert" in found[0].detail
 
 
 def small() -> Config:
@@ -220,12 +220,12 @@ def test_what_a_run_lacks_here_is_said_before_anything_is_tried(tmp_path: Path) 
 
 
 def test_a_run_that_failed_is_not_confirmed_and_not_wrong(record: Path, again: Path, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch" / run_name(ALL[1])
+    scratch = tmp_path / "scratch" / ALL[1].path
     write_json({"status": "failed", "reason": "the loss is not finite"}, scratch / "outcome.json")
     assert failure(tmp_path, ALL[1]) == "training failed: the loss is not finite"
     assert "log" in failure(tmp_path, ALL[2])
     done = audited(record, again, [ALL[0]])
-    absent = Check(RUNS, run_name(ALL[1]), "trained again", NOT_HERE, 0, failure(tmp_path, ALL[1]))
+    absent = Check(RUNS, ALL[1].path, "trained again", NOT_HERE, 0, failure(tmp_path, ALL[1]))
     audit = Audit("tiny", "", {}, len(ALL), [ALL[0], ALL[1]], done.standards, [*done.checks, absent])
     assert audit.worst == NOT_HERE and not audit.passes and audit.unconfirmed == 1
     assert "no confirmation" in audit.verdict and "1 of 2 drawn runs" in audit.verdict
@@ -234,7 +234,7 @@ def test_a_run_that_failed_is_not_confirmed_and_not_wrong(record: Path, again: P
 
 def test_a_wrong_record_outweighs_one_that_could_not_be_tried(record: Path, again: Path) -> None:
     done = audited(record, again, [ALL[0]])
-    wrong = [Check(RUNS, run_name(ALL[1]), "predictions", result, 1) for result in (NOT_HERE, DEVIATING)]
+    wrong = [Check(RUNS, ALL[1].path, "predictions", result, 1) for result in (NOT_HERE, DEVIATING)]
     audit = Audit("tiny", "", {}, len(ALL), [ALL[0], ALL[1]], done.standards, [*done.checks, *wrong])
     assert (
         audit.verdict.startswith("Something is wrong. Checks that deviate: 1 (runs")
@@ -254,12 +254,12 @@ def test_data_is_linked_and_nothing_that_was_trained(tmp_path: Path) -> None:
 
 
 def test_the_page_says_the_verdict_first_and_escapes_what_it_is_given(record: Path, again: Path) -> None:
-    hostile = Check(RUNS, run_name(DRAWN[0]), "<script>alert(1)</script>", DEVIATING, 1, "{{ 7 * 7 }}", np.nan, 0.5)
+    hostile = Check(RUNS, DRAWN[0].path, "<script>alert(1)</script>", DEVIATING, 1, "{{ 7 * 7 }}", np.nan, 0.5)
     done = audited(record, again)
     audit = Audit("tiny", "Invented & synthetic.", done.facts, 9, DRAWN, done.standards, [*done.checks, hostile])
     template, style = ((ROOT / "report" / name).read_text() for name in ("audit.html.j2", "report.css"))
     page = audit_report.page(audit, template, style)
-    assert page.index("Something is wrong") < page.index(run_name(DRAWN[0])) < page.index("auc on chexpert")
+    assert page.index("Something is wrong") < page.index(DRAWN[0].path) < page.index("auc on chexpert")
     assert (
         "<script" not in page and "{{ 7 * 7 }}" in page and "&lt;7&gt;" in page and "Invented &amp; synthetic." in page
     )

@@ -14,7 +14,9 @@ from medtransfer.runs import budget_fraction, budget_name, run_table
 from medtransfer.training.recipe import named_recipes, random_trials
 from tests.conftest import ROOT
 
-TIERS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name not in ("claims.yaml", "costs.yaml"))
+TIERS = sorted(
+    path for path in (ROOT / "config").glob("*.yaml") if path.name not in ("claims.yaml", "costs.yaml", "figures.yaml")
+)
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frozen_tables
+import primary
 from medtransfer.errors import UserError
 from medtransfer.review.digest import digest
 from medtransfer.review.freeze import freeze
 from medtransfer.review.frozen import Frozen
+from medtransfer.review.thaw import thaw_primary
 from medtransfer.runs import Run
 from tests import repeated
 
@@ -41,7 +43,7 @@ def test_predictions_and_records_come_back_as_they_were(results: Path, whole: Pa
     frozen = Frozen.open(whole)
     assert frozen.tier == "tiny" and frozen.runs() == repeated.RUNS
     for run in frozen.runs():
-        place = results / "runs" / run.cell / f"seed{run.seed}"
+        place = results / "runs" / run.path
         for kind, held in (("predictions", frozen.predictions(run)), ("validation", frozen.validation(run))):
             made = pd.read_parquet(place / f"{kind}.parquet")
             pd.testing.assert_frame_equal(held[list(made)], made, check_exact=True)
@@ -54,6 +56,25 @@ def test_tables_measured_of_them_are_those_of_fresh_runs_to_the_bit(results: Pat
     for kind in DERIVED:
         fresh, again = (pd.read_parquet(place / f"{kind}.parquet") for place in (results, thawed))
         pd.testing.assert_frame_equal(again, fresh, check_exact=True)
+
+
+def test_the_primary_metrics_alone_are_those_of_the_whole_tables_to_the_bit(
+    results: Path, whole: Path, tmp_path: Path
+) -> None:
+    cells = {run.cell: [each.seed for each in repeated.RUNS if each.cell == run.cell] for run in repeated.RUNS}
+    taken, thawed = ({kind: str(tmp_path / made / f"{kind}.parquet") for kind in DERIVED[:2]} for made in "ab")
+    primary.main({"chest": "auc"}, {kind: str(results / f"{kind}.parquet") for kind in DERIVED[:2]}, taken)
+    (tmp_path / "b").mkdir()
+    thaw_primary(str(whole), cells, {"chest": "auc"}, {"chest": repeated.MEASURED}, repeated.SETTINGS, thawed)
+    for kind, rows in (("metrics", len(repeated.RUNS) * 4), ("replicates", len(repeated.RUNS) * 2)):
+        one, other = (pd.read_parquet(tables[kind]) for tables in (taken, thawed))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+        assert len(one) == rows
+        everything = pd.read_parquet(results / f"{kind}.parquet")
+        chosen = everything[(everything["metric"] == "auc") & (everything["subgroup"] == "all")]
+        chosen = chosen[(chosen["split"] == "test") & (chosen.get("label", "mean") == "mean")]
+        kept = one[one["split"] == "test"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, chosen.reset_index(drop=True), check_exact=True)
 
 
 def test_frozen_metrics_are_those_of_the_runs_to_single_precision(results: Path, whole: Path) -> None:
@@ -97,11 +118,11 @@ def test_what_is_incomplete_is_not_frozen_and_nothing_is_left(results: Path, tmp
 def test_runs_of_a_task_on_different_images_are_not_frozen(results: Path, tmp_path: Path) -> None:
     part = Path(shutil.copytree(results, tmp_path / "results"))
     run = repeated.RUNS[4]
-    path = part / "runs" / run.cell / f"seed{run.seed}" / "predictions.parquet"
+    path = part / "runs" / run.path / "predictions.parquet"
     table = pd.read_parquet(path)
     table.loc[7, "target_effusion"] = 1 - table.loc[7, "target_effusion"]
     table.to_parquet(path, index=False)
-    with pytest.raises(UserError, match=f"{run.cell}/seed{run.seed} was not predicted on the images"):
+    with pytest.raises(UserError, match=f"{run.path} was not predicted on the images"):
         repeated.freeze_results(part, tmp_path / "tiny")
     assert not (tmp_path / "tiny").exists()
 

@@ -93,7 +93,7 @@ def test_a_notebook_takes_the_configuration_that_is_asked_for(place: Path, monke
     monkeypatch.setenv(notebook.CONFIGURATION, "config/small.yaml")
     found = inputs("scale_needed")
     assert set(found) == {"completeness", "metrics", "replicates"}
-    assert all(Path(path).parent == place / "results/small" for path in found.values())
+    assert all(Path(path).is_relative_to(place / "results/small") for path in found.values())
 
 
 def test_without_results_frozen_ones_are_made_once_and_that_is_said(
@@ -113,7 +113,7 @@ def test_without_results_frozen_ones_are_made_once_and_that_is_said(
         == plan.TABLES["scale_table"].tables(place / "results/demo-frozen")
     )
     ((command, folder),) = called
-    assert command[-3:] == [f"results/demo-frozen/{name}" for name in plan.MEASURED] and folder == place
+    assert command[-3:] == [f"results/demo-frozen/{name}" for name in plan.PRIMARY] and folder == place
     assert command[command.index("--config") + 1] == "results=frozen"
     assert "no results yet" in capsys.readouterr().out
 

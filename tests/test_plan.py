@@ -1,9 +1,13 @@
 """What rules are told of a configuration: which runs keep their weights, what is compared once, what is drawn."""
 
+from pathlib import Path
+
+import pytest
 import yaml
 
 from medtransfer import plan
 from medtransfer.config import Config, load
+from medtransfer.errors import UserError
 from medtransfer.runs import run_table
 from tests.conftest import ROOT
 
@@ -34,10 +38,25 @@ def test_what_no_arm_feeds_is_not_drawn() -> None:
 
 
 def test_every_figure_and_table_has_a_script_and_a_caption() -> None:
-    for name in (*plan.FIGURES, *plan.TABLES, "scale_verdicts", "scale_claims"):
+    for name in (*plan.FIGURES, *plan.TABLES):
         assert (ROOT / "figures" / f"{name}.py").is_file() and (ROOT / "report" / f"{name}.rst").is_file(), name
     scripts = {path.stem for path in (ROOT / "figures").glob("*.py")}
-    assert scripts == {*plan.FIGURES, *plan.TABLES, "scale_verdicts", "scale_claims"}
+    assert scripts == {*plan.FIGURES, *plan.TABLES}
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("{title: A, arm: scale, needs: [primary, pixels]}", "pixels is missing"),
+        ("{title: A}", "arm is missing"),
+        ("{title: A, arm: scale, colour: red}", "colour is missing or not known"),
+    ],
+)
+def test_a_figure_that_is_not_told_right_is_named(entry: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "figures.yaml"
+    path.write_text(f"figures: {{scale_x: {entry}}}\ntables: {{}}\n")
+    with pytest.raises(UserError, match=f"figures.scale_x: {told}"):
+        plan.read_shown(path)
 
 
 def test_released_weights_say_how_much_they_have_seen() -> None:

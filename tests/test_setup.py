@@ -75,7 +75,7 @@ def test_pre_commit_checks_with_the_locked_versions(repository, name):
 def rules() -> dict[str, str]:
     """For each rule its text, from its name to the end of its last indented line."""
     text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))])
-    return dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n((?:[ \t]+.*\n|\n)+)", text + "\n", flags=re.MULTILINE))
+    return dict(re.findall(r"^ *(?:rule|checkpoint) (\w+):\n((?:[ \t]+.*\n|\n)+)", text + "\n", flags=re.MULTILINE))
 
 
 def works(body: str) -> bool:
@@ -84,7 +84,7 @@ def works(body: str) -> bool:
 
 
 def test_a_working_rule_has_a_log():
-    logged = {name for name, body in rules().items() if re.search(r"^    log:", body, flags=re.MULTILINE)}
+    logged = {name for name, body in rules().items() if re.search(r"^ +log:", body, flags=re.MULTILINE)}
     assert [name for name, body in rules().items() if works(body) and name not in logged] == []
 
 

@@ -61,7 +61,7 @@ def write():
         for run, work in WORKS.items():
             keys = {key: str(getattr(run, key)) for key in KEYS}
             asked = [command("finetune", keys, attempt) for attempt in (1, 2, 3)]
-            rows.writerow([run.backbone, work.crop, run_folder(run), *asked])
+            rows.writerow([run.backbone, work.crop, run.path, *asked])
 
 
 def commands(wildcards):

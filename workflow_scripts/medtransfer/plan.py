@@ -4,63 +4,61 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from medtransfer.config import NO_UPSTREAM, RULE, Config, Finetuned, Released
 from medtransfer.datasets.card import load_card
+from medtransfer.errors import UserError
 from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import Run, budget_name
 
-MEASURED = ("completeness.csv", "metrics.parquet", "replicates.parquet")
 PRIMARY = ("completeness.csv", "primary/metrics.parquet", "primary/replicates.parquet")
-"""Of those tables what holds the primary metric of all test images."""
+NEEDS = {
+    "primary": PRIMARY,
+    "metrics": ("completeness.csv", "metrics.parquet", "replicates.parquet"),
+    **{name: (f"{name}.parquet",) for name in ("curves", "diagrams", "similarity")},
+    **{name: (f"{name}.csv",) for name in ("upstreams", "claims")},
+}
+"""What a figure or table can be made from: files of the tier's folder. `primary` is of `metrics` the primary metric of
+all test images, which is a hundredth of it."""
 
 
 class Shown(NamedTuple):
-    """A figure or table of the study `scale`; its rule, script and caption have its name."""
+    """A figure or table; its rule, script and caption have its name."""
 
     title: str
     arm: str
     """The arm of a study without which it is not made."""
-    needs: tuple[str, ...] = PRIMARY
-    """The results that it is made from, as files of the tier's folder."""
+    needs: Sequence[str] = ("primary",)
+    """Names of NEEDS."""
     category: str = "Study scale"
     """Where the report has it."""
 
     def tables(self, folder: Path | str) -> dict[str, str]:
         """The paths of what it needs in a tier's folder, by the names that scripts know them by."""
-        return {Path(name).stem: f"{folder}/{name}" for name in self.needs}
+        return {Path(name).stem: f"{folder}/{name}" for need in self.needs for name in NEEDS[need]}
 
 
-CURVES = (*PRIMARY, "curves.parquet")
-DIAGRAMS = (*MEASURED, "diagrams.parquet")
-SIMILARITY = (*PRIMARY, "similarity.parquet")
-UPSTREAMS = (*PRIMARY, "upstreams.csv")
-CLAIMS = ("claims.csv",)
-FIGURES = {
-    "scale_verdicts": Shown("Contrasts and verdicts", "scale", CLAIMS, "Verdicts"),
-    "scale_performance": Shown("Performance against scale", "scale"),
-    "scale_shift": Shown("In and out of distribution", "scale"),
-    "scale_adaptation": Shown("Adaptation to another hospital", "adaptation"),
-    "scale_efficiency": Shown("Performance against training fraction", "efficiency"),
-    "scale_benefit": Shown("Benefit of transfer against target data", "efficiency"),
-    "scale_fairness": Shown("Sub-groups", "scale", MEASURED),
-    "scale_equity": Shown("Gaps at the operating point", "scale", MEASURED),
-    "scale_calibration": Shown("Reliability", "scale", DIAGRAMS),
-    "scale_uncertainty": Shown("Calibration against scale", "scale", MEASURED),
-    "scale_selective": Shown("Selective prediction", "scale", DIAGRAMS),
-    "scale_convergence": Shown("Convergence", "scale", CURVES),
-    "scale_representation": Shown("Reuse of representations", "depth", SIMILARITY),
-    "scale_fits": Shown("Scaling fits", "scale", UPSTREAMS),
-}
-TABLES = {
-    "scale_claims": Shown("Claims", "scale", CLAIMS, "Verdicts"),
-    "scale_table": Shown("All results", "scale"),
-    "scale_needed": Shown("Patients needed", "efficiency"),
-    "scale_fairness_table": Shown("Sub-groups", "scale", MEASURED),
-    "scale_uncertainty_table": Shown("Calibration", "scale", MEASURED),
-    "scale_convergence_table": Shown("Convergence", "scale", CURVES),
-    "scale_fits_table": Shown("Scaling fits", "scale", UPSTREAMS),
-    "scale_sensitivity": Shown("Decisions taken otherwise", "sensitivity"),
-}
+def read_shown(path: Path) -> tuple[dict[str, Shown], dict[str, Shown]]:
+    """The figures and the tables that `config/figures.yaml` lists, each by its name.
+
+    Raises:
+        UserError: An entry has a key that is not there, lacks one, or needs what there is not.
+    """
+    content = yaml.safe_load(path.read_text())
+    entries = [(kind, name, entry) for kind in ("figures", "tables") for name, entry in content[kind].items()]
+    for kind, name, entry in entries:
+        wrong = {*entry} - {*Shown._fields} or {"title", "arm"} - {*entry} or {*entry.get("needs", ())} - {*NEEDS}
+        if wrong:
+            raise UserError(
+                f"{path}: {kind}.{name}: {', '.join(sorted(wrong))} is missing or not known. An entry has title and "
+                f"arm, and may have needs (of {', '.join(NEEDS)}) and category."
+            )
+    figures, tables = ({n: Shown(**entry) for k, n, entry in entries if k == kind} for kind in ("figures", "tables"))
+    return figures, tables
+
+
+FIGURES, TABLES = read_shown(Path(__file__).parents[2] / "config" / "figures.yaml")
 
 
 def shown(config: Config, drawn: Mapping[str, Shown]) -> dict[str, Shown]:

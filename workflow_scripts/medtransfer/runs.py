@@ -29,6 +29,11 @@ class Run:
         """The run's folder without its seed: runs of one cell differ by chance alone."""
         return "/".join(getattr(self, key) for key in CELL)
 
+    @property
+    def path(self) -> str:
+        """The run's folder, which is also what it is called."""
+        return f"{self.cell}/seed{self.seed}"
+
 
 def budget_name(fraction: float) -> str:
     """The budget `pct<p>` of a fraction of the training patients, p in percent: 0.1 is `pct10`."""

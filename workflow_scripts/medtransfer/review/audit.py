@@ -5,7 +5,7 @@ from typing import Any
 
 from medtransfer.config import load
 from medtransfer.review.audit_report import Audit
-from medtransfer.review.checks import NOT_HERE, RUNS, Check, run_name
+from medtransfer.review.checks import NOT_HERE, RUNS, Check
 from medtransfer.review.data_audit import audit_data
 from medtransfer.review.frozen import Frozen
 from medtransfer.review.leak_audit import audit_leaks
@@ -53,7 +53,7 @@ def carry_out(content: dict[str, Any], record: str, results: str, cores: int | N
     checks = [
         *audit_record(frozen, records, config),
         *(
-            Check(RUNS, run_name(run), "trained again", NOT_HERE, 0, "; ".join(obstacle) or failure(folder, run))
+            Check(RUNS, run.path, "trained again", NOT_HERE, 0, "; ".join(obstacle) or failure(folder, run))
             for run, obstacle in lacking.items()
             if run not in made
         ),

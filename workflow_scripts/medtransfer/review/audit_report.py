@@ -19,7 +19,6 @@ from medtransfer.review.checks import (
     RUNS,
     Check,
     Result,
-    run_name,
 )
 from medtransfer.review.sampling import statement
 from medtransfer.review.verify_predictions import Standard
@@ -59,7 +58,7 @@ class Audit:
     @cached_property
     def results(self) -> dict[Run, Result]:
         """For each run of the sample the worst that was found of it."""
-        of = {run: {check.result for check in self.checks if check.subject == run_name(run)} for run in self.drawn}
+        of = {run: {check.result for check in self.checks if check.subject == run.path} for run in self.drawn}
         return {run: next(result for result in WORST_FIRST if result in found) for run, found in of.items()}
 
     @property
@@ -115,7 +114,7 @@ def table(audit: Audit) -> pd.DataFrame:
 def text(audit: Audit) -> str:
     """What is printed: the verdict, the runs, whatever was not confirmed, and what the sample says."""
     lines = [f"Audit of tier {audit.tier}. {audit.verdict}", ""]
-    lines += [f"  {result:<22}  {run_name(run)}" for run, result in audit.results.items()]
+    lines += [f"  {result:<22}  {run.path}" for run, result in audit.results.items()]
     lines += [
         f"  {check.result}: {TITLES[check.part].lower()}, {check.subject}: {check.check}: {check.detail}"
         for check in audit.checks
@@ -130,6 +129,6 @@ def page(audit: Audit, template: str, style: str) -> str:
     return environment.from_string(template).render(
         style=Markup(style),
         audit=audit,
-        runs=[(run_name(run), result, audit.standards.get(run)) for run, result in audit.results.items()],
+        runs=[(run.path, result, audit.standards.get(run)) for run, result in audit.results.items()],
         parts=[(part, title, audit.part(part)) for part, title in TITLES.items()],
     )

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from medtransfer.runs import Run
-
 Result = Literal["confirmed", "deviating, as expected", "deviating", "not reproducible here"]
 CONFIRMED: Result = "confirmed"
 AS_EXPECTED: Result = "deviating, as expected"
@@ -40,8 +38,3 @@ def found(part: str, subject: str, check: str, n: int, problems: Sequence[str]) 
     """A check of n things: deviating if there are problems, which it names, and confirmed if there are none."""
     more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
     return Check(part, subject, check, DEVIATING if problems else CONFIRMED, n, "; ".join([*problems[:SHOWN], *more]))
-
-
-def run_name(run: Run) -> str:
-    """A run by its folder."""
-    return f"{run.cell}/seed{run.seed}"

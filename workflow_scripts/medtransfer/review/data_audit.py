@@ -19,7 +19,7 @@ from medtransfer.errors import UserError
 from medtransfer.files import file_digest
 from medtransfer.imaging.chunk import Form, decode_chunk
 from medtransfer.imaging.store import store_facts
-from medtransfer.review.checks import AS_EXPECTED, DATA, DEVIATING, NOT_HERE, Check, found, run_name
+from medtransfer.review.checks import AS_EXPECTED, DATA, DEVIATING, NOT_HERE, Check, found
 from medtransfer.review.frozen import Frozen
 from medtransfer.runs import Run
 
@@ -145,7 +145,7 @@ def hash_check(folder: Path, record: Mapping[str, Any], run: Run, bits: bool) ->
     other = [
         f"{path.relative_to(folder)} is not what was recorded" for path, told in files.items() if _hash(path) != told
     ]
-    check = found(DATA, run_name(run), "hashes of subset, cohorts and image stores", len(files), other)
+    check = found(DATA, run.path, "hashes of subset, cohorts and image stores", len(files), other)
     return replace(check, result=AS_EXPECTED) if other and not bits else check
 
 

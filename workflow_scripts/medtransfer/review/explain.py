@@ -10,7 +10,7 @@ from medtransfer.results import ALL, Study
 from medtransfer.review.captions import caption
 from medtransfer.review.cells import OF_ALL_SEEDS, Parts, behind, compared
 from medtransfer.review.pages import facts, heading, page, paragraph, shortened
-from medtransfer.review.story import name, stories
+from medtransfer.review.story import stories
 from medtransfer.review.tier import Tier, unknown
 from medtransfer.runs import CELL, Run
 
@@ -46,7 +46,7 @@ def questions(tier: Tier) -> str:
     """What can be asked, with examples of this tier."""
     runs = list(tier.runs)
     contrasts = tier.claims[tier.claims["runs"] != ""]
-    asked = {"a run": name(runs[0]), "its runs of all seeds": runs[0].cell}
+    asked = {"a run": runs[0].path, "its runs of all seeds": runs[0].cell}
     if len(contrasts):
         first = contrasts.iloc[0]
         asked |= {"a claim": first["claim"], "a contrast in a task": "/".join(first[PLACE])}
@@ -72,10 +72,10 @@ def run(of: str, tier: Tier) -> str:
     members = [each for each in tier.runs if each.cell == cell and (not seed or str(each.seed) == seed)]
     if not members:
         cells = dict.fromkeys(each.cell for each in tier.runs)
-        known = [*tier.claims["claim"], *tier.shown, *cells, *map(name, tier.runs)]
+        known = [*tier.claims["claim"], *tier.shown, *cells, *(run.path for run in tier.runs)]
         raise unknown(of, "run or claim, and no figure or table made yet that is called", known)
     if not any(each in tier.provenance.runs for each in members):
-        paths = [f"{tier.trained}/runs/{name(each)}/predictions.parquet" for each in members]
+        paths = [f"{tier.trained}/runs/{each.path}/predictions.parquet" for each in members]
         raise UserError(
             f"{of} is missing: {tier.results} holds no record of it. It is made by\n{tier.command(paths, True)}"
         )

@@ -1,7 +1,5 @@
 """Freezing the results of a tier: what `Frozen` reads."""
 
-import importlib.metadata
-import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ import yaml
 from medtransfer.errors import UserError
 from medtransfer.files import file_digest, write_json
 from medtransfer.review.frozen import LOGIT, PREDICTIONS, RECORD, SCHEMA, VALIDATION
+from medtransfer.review.machine import this_machine
 from medtransfer.runs import KEYS, Run
 
 RUNS_AT_ONCE = 32
@@ -34,7 +33,6 @@ DERIVED = ("replicates.parquet", "curves.parquet", "diagrams.parquet")
 """Tables that can be computed from frozen predictions, and are many times as large."""
 VALUES = ("value", "ci_low", "ci_high")
 """Columns of the metrics that are kept as float32: they are there to be compared with what predictions give."""
-PACKAGES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "matplotlib", "snakemake", "torch", "timm")
 
 
 def freeze(
@@ -107,24 +105,6 @@ def code_version() -> dict[str, Any]:
     return {"commit": commit, "modified": bool(changes.stdout.strip())}
 
 
-def this_machine() -> dict[str, Any]:
-    """Operating system, processor, Python and packages."""
-    packages = {name: _version(name) for name in PACKAGES}
-    return {
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "packages": {name: version for name, version in packages.items() if version},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _finished_runs(completeness: Path) -> list[Run]:
     table = pd.read_csv(completeness, keep_default_na=False)
     if len(missing := table[table["status"] != "present"]):
@@ -153,7 +133,7 @@ def _freeze_logits(runs: Sequence[Run], results: Path, draft: Path, kind: str) -
 
 def _looks(results: Path, run: Run, kind: str) -> list[tuple[tuple[int, int], pd.DataFrame, np.ndarray]]:
     """What was predicted of a run: step and images seen, the images and targets, the logits [images, labels]."""
-    table = pd.read_parquet(results / "runs" / run.cell / f"seed{run.seed}" / f"{kind}.parquet")
+    table = pd.read_parquet(results / "runs" / run.path / f"{kind}.parquet")
     if kind == PREDICTIONS:
         table = table.assign(step=0, images_seen=0)
     logits = [name for name in table if name.startswith(LOGIT)]
@@ -173,7 +153,7 @@ def _row(
     for _, seen, _ in looks:
         if not seen.equals(images):
             raise UserError(
-                f"{run.cell}/seed{run.seed} was not predicted on the images and targets of the other runs of its task. "
+                f"{run.path} was not predicted on the images and targets of the other runs of its task. "
                 "Remove what was made with another configuration, and run the workflow again."
             )
     steps, images_seen = zip(*(when for when, _, _ in looks), strict=True)

@@ -132,7 +132,7 @@ class Frozen:
         rows = pq.read_table(path, filters=wanted).drop_columns(list(KEYS)) if path.is_file() else None
         if rows is None or len(rows) != 1:
             held = len(rows) if rows is not None else "no"
-            raise UserError(f"{path} holds {held} rows of {run.cell}/seed{run.seed}; there should be one.")
+            raise UserError(f"{path} holds {held} rows of {run.path}; there should be one.")
         return {name: rows[name].combine_chunks().flatten().to_numpy() for name in rows.column_names}
 
 

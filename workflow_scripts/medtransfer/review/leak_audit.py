@@ -9,7 +9,7 @@ import pandas as pd
 
 from medtransfer import plan
 from medtransfer.config import Config, Finetuned
-from medtransfer.review.checks import LEAKS, Check, found, run_name
+from medtransfer.review.checks import LEAKS, Check, found
 from medtransfer.review.frozen import Frozen
 from medtransfer.runs import Run, budget_fraction
 
@@ -95,7 +95,7 @@ def split_check(cohort: str, people: pd.DataFrame) -> Check:
 def apart_check(run: Run, trained: set[str], predicted: dict[str, set[str]]) -> Check:
     """No patient was trained on and predicted, also where a network goes on from another."""
     both = [f"{cohort} {who}: trained on, too" for cohort, some in predicted.items() for who in sorted(some & trained)]
-    return found(LEAKS, run_name(run), "no predicted patient trained on", sum(map(len, predicted.values())), both)
+    return found(LEAKS, run.path, "no predicted patient trained on", sum(map(len, predicted.values())), both)
 
 
 def images_check(run: Run, subset: pd.DataFrame, people: pd.DataFrame, listed: pd.DataFrame) -> Check:
@@ -107,9 +107,7 @@ def images_check(run: Run, subset: pd.DataFrame, people: pd.DataFrame, listed: p
     problems += [
         f"{image}: trained on, but {why}" for image, why in zip(copies["image_id"], copies["reason"], strict=True)
     ]
-    return found(
-        LEAKS, run_name(run), "training images are of the training split, and no copies", len(images), problems
-    )
+    return found(LEAKS, run.path, "training images are of the training split, and no copies", len(images), problems)
 
 
 def looks_check(run: Run, validation: pd.DataFrame, people: pd.DataFrame) -> Check:
@@ -117,7 +115,7 @@ def looks_check(run: Run, validation: pd.DataFrame, people: pd.DataFrame) -> Che
     splits = validation["image_id"].drop_duplicates()
     splits = pd.Series(splits.map(people.set_index("image_id")["split"]).to_numpy(), index=splits)
     problems = [f"{image}: looked at, but not of the validation split" for image in splits.index[splits != "val"]]
-    return found(LEAKS, run_name(run), "looks at validation images alone", len(splits), problems)
+    return found(LEAKS, run.path, "looks at validation images alone", len(splits), problems)
 
 
 def nesting_check(folder: Path, task: str, seed: int) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from medtransfer.config import Config
 from medtransfer.config.review import Audit
 from medtransfer.errors import UserError
-from medtransfer.review.checks import RECORD, Check, found, run_name
+from medtransfer.review.checks import RECORD, Check, found
 from medtransfer.review.frozen import Frozen
 from medtransfer.review.provenance import Record
 from medtransfer.review.verify_settings import config_rows
@@ -21,7 +21,7 @@ def require(frozen: Frozen, records: Mapping[Run, Record], runs: Iterable[Run]) 
     frozen.check()
     for run in runs:
         if run not in records:
-            raise UserError(f"{frozen.path('provenance.parquet')} holds no record of {run_name(run)}.")
+            raise UserError(f"{frozen.path('provenance.parquet')} holds no record of {run.path}.")
         frozen.predictions(run)
         frozen.validation(run)
 
@@ -49,7 +49,7 @@ def shared_check(records: Mapping[Run, Record]) -> Check:
         size = record.content["resolution"]["resize"]
         told |= {("images", name, size): digest for name, digest in inputs["images"].items()}
         for what, digest in told.items():
-            known, whose = first.setdefault(what, (digest, run_name(run)))
+            known, whose = first.setdefault(what, (digest, run.path))
             if digest != known:
-                problems.append(f"{run_name(run)} was made from another {' '.join(map(str, what))} than {whose}")
+                problems.append(f"{run.path} was made from another {' '.join(map(str, what))} than {whose}")
     return found(RECORD, "all runs", "made from the same data", len(records), problems)

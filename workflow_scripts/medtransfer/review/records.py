@@ -26,7 +26,7 @@ def records(runs: Iterable[Run], results: Path, networks: Iterable[tuple[str, st
         what, the keys ("" and -1 where a network has none), `record` (JSON), the digests of predictions and of
         validation logits of a run, SHA-256 of the weights of a network.
     """
-    rows = [_of_run(run, results / "runs" / run.cell / f"seed{run.seed}") for run in runs]
+    rows = [_of_run(run, results / "runs" / run.path) for run in runs]
     rows += [_of_network(*network, results / "upstream") for network in networks]
     return pd.DataFrame(rows, columns=COLUMNS)
 

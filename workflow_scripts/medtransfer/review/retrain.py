@@ -13,7 +13,6 @@ from medtransfer import plan
 from medtransfer.compute.status import scratch_of
 from medtransfer.config import Config, PretrainedHere, Released
 from medtransfer.files import write_json
-from medtransfer.review.checks import run_name
 from medtransfer.review.data_audit import raw_folder
 from medtransfer.review.leak_audit import lineage, subset_path
 from medtransfer.runs import Run
@@ -63,7 +62,7 @@ def link_data(results: Path, folder: Path) -> None:
 
 def predictions_path(folder: Path, run: Run) -> Path:
     """Where a run's predictions lie: in the folder of its record."""
-    return folder / "runs" / run_name(run) / "predictions.parquet"
+    return folder / "runs" / run.path / "predictions.parquet"
 
 
 def obstacles(config: Config, folder: Path, run: Run, table: Sequence[Run]) -> list[str]:
@@ -91,7 +90,7 @@ def obstacles(config: Config, folder: Path, run: Run, table: Sequence[Run]) -> l
 
 def failure(folder: Path, run: Run) -> str:
     """Why a run is not there after all."""
-    outcome = scratch_of(folder / "runs" / run_name(run) / RECORD, folder) / OUTCOME
+    outcome = scratch_of(folder / "runs" / run.path / RECORD, folder) / OUTCOME
     if outcome.exists():
         return f"training failed: {json.loads(outcome.read_text())['reason']}"
     return "what it is made from could not be made; the log says why"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from medtransfer.config import Config, Task
 from medtransfer.metrics.scores import known_targets, scores, two_sided
-from medtransfer.review.checks import AS_EXPECTED, CONFIRMED, DEVIATING, RUNS, Check, Result, found, run_name
+from medtransfer.review.checks import AS_EXPECTED, CONFIRMED, DEVIATING, RUNS, Check, Result, found
 from medtransfer.review.digest import digest
 from medtransfer.review.frozen import LOGIT, TARGET, Frozen
 from medtransfer.review.provenance import Record
@@ -51,7 +51,7 @@ def audit_runs(
     checks: list[Check] = []
     standards: dict[Run, Standard] = {}
     for run in runs:
-        place = folder / "runs" / run_name(run)
+        place = folder / "runs" / run.path
         recorded, again = records[run], Record(json.loads((place / "run.json").read_text()), {})
         held = standard(recorded, again, frozen.machine["processor"])
         old, new = frozen.predictions(run), pd.read_parquet(place / "predictions.parquet")
@@ -81,7 +81,7 @@ def predictions_check(run: Run, recorded: pd.DataFrame, again: pd.DataFrame, tol
         detail = f"logits of {changed} images differ, by {largest:.3g} at most; {_asked(held)}"
     elif digest(recorded) != told:
         result, detail = DEVIATING, "bit-identical, but provenance.parquet tells of others"
-    return Check(RUNS, run_name(run), "predictions", result, len(again), detail, difference=largest)
+    return Check(RUNS, run.path, "predictions", result, len(again), detail, difference=largest)
 
 
 def looks_check(run: Run, recorded: pd.DataFrame, again: pd.DataFrame, told: str, held: Standard) -> Check:
@@ -89,9 +89,9 @@ def looks_check(run: Run, recorded: pd.DataFrame, again: pd.DataFrame, told: str
     name = "looks while training"
     if digest(recorded) != digest(again):
         result = DEVIATING if held.bits else AS_EXPECTED
-        return Check(RUNS, run_name(run), name, result, len(again), f"differ; {_asked(held)}")
+        return Check(RUNS, run.path, name, result, len(again), f"differ; {_asked(held)}")
     problems = [] if digest(recorded) == told else ["bit-identical, but provenance.parquet tells of others"]
-    return found(RUNS, run_name(run), name, len(again), problems)
+    return found(RUNS, run.path, name, len(again), problems)
 
 
 def settings_check(run: Run, recorded: Mapping[str, Any], again: Mapping[str, Any], held: Standard) -> Check:
@@ -106,7 +106,7 @@ def settings_check(run: Run, recorded: Mapping[str, Any], again: Mapping[str, An
         for key in {**one, **other}
         if one.get(key) != other.get(key) and (held.bits or not key.startswith("inputs."))
     ]
-    return found(RUNS, run_name(run), "settings and weights", len(other), problems)
+    return found(RUNS, run.path, "settings and weights", len(other), problems)
 
 
 def metric_checks(
@@ -141,7 +141,7 @@ def metric_checks(
         was, now = (each[(each["cohort"] == cohort) & (each["split"] == "test")] for each in (recorded, again))
         name, observed = f"{task.primary_metric} on {cohort}", primary_metric(now, task)
         if (row := rows.get(cohort)) is None:
-            checks.append(found(RUNS, run_name(run), name, len(now), ["is not among the frozen metrics"]))
+            checks.append(found(RUNS, run.path, name, len(now), ["is not among the frozen metrics"]))
             continue
         value = float(row["value"])
         patients = patient_sd(row["ci_low"], row["ci_high"], config.metrics.confidence)
@@ -151,7 +151,7 @@ def metric_checks(
         width, basis = (ROUNDING, "") if held.bits else (chance.width, chance.basis)
         difference = 0.0 if np.isnan(observed) and np.isnan(value) else abs(observed - value)
         result: Result = CONFIRMED if difference <= ROUNDING else AS_EXPECTED if difference <= width else DEVIATING
-        checks.append(Check(RUNS, run_name(run), name, result, len(now), basis, value, observed, difference, width))
+        checks.append(Check(RUNS, run.path, name, result, len(now), basis, value, observed, difference, width))
     return checks
 
 

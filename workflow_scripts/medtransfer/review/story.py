@@ -46,16 +46,11 @@ def stories(runs: Sequence[Run], tier: Tier) -> str:
         seeds = [page(f"  Seed {run.seed}", sections(own, "    ")) for run, own in of_seeds.items() if own]
         if of_cell or seeds:
             parts += [heading(cell), sections(of_cell), *seeds]
-    if absent := [f"{name(run)} ({tier.runs.get(run, 'not asked for')})" for run in runs if run not in known]:
+    if absent := [f"{run.path} ({tier.runs.get(run, 'not asked for')})" for run in runs if run not in known]:
         parts.append(paragraph(f"There is no record of {', '.join(absent)}."))
     origins = tier.provenance.origins(known)
     started = [*known, *(each for each in origins if isinstance(each, Run) and each in tier.provenance.runs)]
     return page(*parts, *(of_origin(each, started, tier) for each in origins), again(runs, tier))
-
-
-def name(run: Run) -> str:
-    """A run's name: its folder among the results."""
-    return f"{run.cell}/seed{run.seed}"
 
 
 def of_run(run: Run, record: Record, tier: Tier) -> Facts:
@@ -137,7 +132,7 @@ def of_origin(origin: Origin, runs: Iterable[Run], tier: Tier) -> str:
     """The record of what some runs start from, and whether they started from those very weights."""
     record = tier.provenance.record(origin)
     if isinstance(origin, Run):
-        title, told = f"The run that it goes on from: {name(origin)}", of_record(record) if record else {}
+        title, told = f"The run that it goes on from: {origin.path}", of_record(record) if record else {}
     else:
         title, told = f"The network that it starts from: {origin}", network_facts(origin, record, runs, tier)
     return page(heading(title), sections(told) or paragraph("There is no record of it.", "  "))
@@ -149,7 +144,7 @@ def network_facts(network: Network, record: Record | None, runs: Iterable[Run], 
         upstream = tier.upstreams.get(network.upstream, {})
         return {(SETTINGS, key): plain(value) for key, value in upstream.items() if key in ("source", "home", "url")}
     others = [
-        name(run)
+        run.path
         for run in runs
         if tier.provenance.origin(run) == network
         and tier.provenance.runs[run].content["inputs"]["weights"] != [record.outputs["weights"]]
@@ -160,8 +155,8 @@ def network_facts(network: Network, record: Record | None, runs: Iterable[Run], 
 
 def again(runs: Sequence[Run], tier: Tier) -> str:
     """The command that makes runs again, and where it logs what it does."""
-    made = [f"{tier.trained}/runs/{name(run)}/predictions.parquet" for run in runs]
-    logs = [f"    logs/{tier.trained.name}/finetune/{name(run)}.log" for run in runs]
+    made = [f"{tier.trained}/runs/{run.path}/predictions.parquet" for run in runs]
+    logs = [f"    logs/{tier.trained.name}/finetune/{run.path}.log" for run in runs]
     return page(
         heading("Made again, in a clone without results, by"),
         tier.command(made, anew=True),

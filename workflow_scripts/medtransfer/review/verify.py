@@ -19,7 +19,6 @@ from medtransfer.review.verify_metrics import POOL, QUANTITY, Context
 from medtransfer.review.verify_predictions import (
     Standard,
     frozen_rows,
-    name,
     network_rows,
     regenerated_rows,
     same_images,
@@ -145,9 +144,9 @@ def _measured(
     one, other = ({run: record.outputs for run, record in side.provenance.runs.items()} for side in (old, new))
     differ = [run for run in held or () if one[run]["predictions"] != other[run]["predictions"]]
     images = same_images(frozen, results, differ)
-    context = Context.of(config, {name(run) for run in runs} - {name(run) for run in differ}, images)
+    context = Context.of(config, {run.path for run in runs} - {run.path for run in differ}, images)
     pairs = verify_metrics.paired(old.metrics, new.metrics)
-    pairs = pairs[pairs["run"].isin({name(run) for run in runs})]
+    pairs = pairs[pairs["run"].isin({run.path for run in runs})]
     chance = verify_metrics.chance_pairs(pairs, context)
     claims = verify_claims.paired(old.claims, new.claims)
     level = level_of_each(int(pairs["told"].sum()) + verify_claims.comparisons(claims) + 1)
@@ -175,7 +174,7 @@ def presence_rows(frozen: Frozen, old: Side, new: Side, config: Config) -> list[
     places["regenerated completeness.csv"] = _runs(new.completeness[new.completeness["status"] == "present"])
     known = set.union(*places.values())
     rows = []
-    for run in sorted(known, key=name):
+    for run in sorted(known, key=lambda run: run.path):
         if lacking := [place for place, runs in places.items() if run not in runs]:
             missing = run in places["frozen completeness.csv"]
             verdict: Verdict = "missing" if missing else "extra"
@@ -183,7 +182,7 @@ def presence_rows(frozen: Frozen, old: Side, new: Side, config: Config) -> list[
             rows.append(
                 Row(
                     "completeness",
-                    name(run),
+                    run.path,
                     "run",
                     "everywhere" if missing else "nowhere",
                     f"in {', '.join(have)}",

@@ -1,6 +1,5 @@
 """Predictions against their frozen digests, and which standard holds for a run: bit-equality, or agreement."""
 
-import platform
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import pandas as pd
 from medtransfer.errors import UserError
 from medtransfer.review.digest import digest
 from medtransfer.review.frozen import LOGIT, Frozen
+from medtransfer.review.machine import processor as this_processor
 from medtransfer.review.provenance import Provenance, Record
 from medtransfer.review.verify_rows import Applied, Row, Verdict, flat
 from medtransfer.runs import Run
@@ -27,15 +27,15 @@ class Standard(NamedTuple):
 
 
 def standard(frozen: Record, regenerated: Record, processor: str) -> Standard:
-    """Bits are promised on a CPU of the same architecture, computing in the same way with the same packages.
+    """Bits are promised on a CPU of the same model, computing in the same way with the same packages.
 
     Args:
         frozen: Record of a frozen run or network.
         regenerated: Record of what repeats it, taken to be made on a machine like this one.
-        processor: The architecture of the machine that froze.
+        processor: That of the machine that froze.
     """
     one, other = (_machine(record.content) for record in (frozen, regenerated))
-    one["processor"], other["processor"] = processor, platform.machine()
+    one["processor"], other["processor"] = processor, this_processor()
     unlike = [f"{key} {one[key]} and {other[key]}" for key in one if one[key] != other[key]]
     if one["device"] != "cpu":
         unlike.insert(0, f"computed on {one['device']}, where bits are promised to nobody")
@@ -53,7 +53,7 @@ def frozen_rows(frozen: Frozen, recorded: Provenance) -> list[Row]:
     """Frozen predictions against the digests that were recorded of them, computed anew: all runs, both kinds."""
     rows = []
     for kind in KINDS:
-        known = {record.outputs.get(kind): name(run) for run, record in recorded.runs.items()}
+        known = {record.outputs.get(kind): run.path for run, record in recorded.runs.items()}
         for run, record in recorded.runs.items():
             expected, observed, problem = record.outputs.get(kind, ""), "", ""
             try:
@@ -67,7 +67,7 @@ def frozen_rows(frozen: Frozen, recorded: Provenance) -> list[Row]:
             rows.append(
                 Row(
                     "predictions",
-                    name(run),
+                    run.path,
                     f"digest of frozen {kind}",
                     expected,
                     observed,
@@ -90,7 +90,7 @@ def regenerated_rows(old: Provenance, new: Provenance, held: Mapping[Run, Standa
     """
     rows = []
     for kind in KINDS:
-        known = {record.outputs.get(kind): name(run) for run, record in old.runs.items()}
+        known = {record.outputs.get(kind): run.path for run, record in old.runs.items()}
         for run, (bits, why) in held.items():
             expected, observed = (side.runs[run].outputs.get(kind, "") for side in (old, new))
             verdict: Verdict = "identical" if expected == observed else "deviates"
@@ -100,12 +100,12 @@ def regenerated_rows(old: Provenance, new: Provenance, held: Mapping[Run, Standa
                     _elsewhere(observed, known) or "bit-equality is promised here; its metrics say how far off it is"
                 )
                 if not bits and observed not in known:
-                    verdict = "deviates" if name(run) in far else "agrees"
+                    verdict = "deviates" if run.path in far else "agrees"
                     reason = f"bits are not promised ({why}): judged by metrics"
                 reason += _unlike_inputs(old.runs[run], new.runs[run])
             applied: Applied = "bit-equality" if bits or expected == observed else "agreement"
             what = f"digest of regenerated {kind}"
-            rows.append(Row("predictions", name(run), what, expected, observed, verdict, applied, reason=reason))
+            rows.append(Row("predictions", run.path, what, expected, observed, verdict, applied, reason=reason))
     return rows
 
 
@@ -148,7 +148,7 @@ def same_images(frozen: Frozen, results: Path, runs: list[Run]) -> set[tuple[str
     """
     found = set()
     for run in {run.task: run for run in runs}.values():
-        path = results / "runs" / run.cell / f"seed{run.seed}" / "predictions.parquet"
+        path = results / "runs" / run.path / "predictions.parquet"
         if not path.is_file():
             continue
         one, other = (_tested(table) for table in (frozen.predictions(run), pd.read_parquet(path)))
@@ -161,8 +161,3 @@ def _tested(predictions: pd.DataFrame) -> dict[str, str]:
     images = predictions[[column for column in predictions if not column.startswith(LOGIT)]]
     tested = images[images["split"] == "test"]
     return {str(cohort): digest(part) for cohort, part in tested.groupby("cohort")}
-
-
-def name(run: Run) -> str:
-    """The run's path."""
-    return f"{run.cell}/seed{run.seed}"

@@ -112,13 +112,13 @@ def _made(provenance: Provenance, origin: Origin) -> str:
 
 def _name(origin: Origin | None) -> str:
     if isinstance(origin, Run):
-        return f"{origin.cell}/seed{origin.seed}"
+        return f"{origin.path}"
     return f"{origin.upstream}/{origin.backbone}" if origin else "none"
 
 
 def _file(provenance: Provenance, origin: Origin, results: Path) -> Path:
     if isinstance(origin, Run):
-        return results / "runs" / origin.cell / f"seed{origin.seed}" / "weights.safetensors"
+        return results / "runs" / origin.path / "weights.safetensors"
     released: dict[str, str] = dict(provenance.upstreams[origin.upstream].get("weights", {}))
     if origin.backbone in released:
         return Path(released[origin.backbone])
