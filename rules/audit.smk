@@ -15,8 +15,7 @@ rule audit:
         config=config,
         record=f"figures/frozen/{TIER}",
         results=RESULTS,
-        # A profile for a cluster leaves this open: training is then submitted there, too.
-        cores=workflow.resource_settings.cores,
+        cores=own_cores,
     message:
         "Training a sample of runs again; progress stands in {log}"
     script:

@@ -380,6 +380,16 @@ def cell_predictions(wildcards):
     return [f"{RESULTS}/runs/{cell}/seed{seed}/predictions.parquet" for seed in SEEDS[cell]]
 
 
+def own_cores(wildcards):
+    """How many cores are used on this machine; None where jobs are submitted to a cluster."""
+    return None if workflow.non_local_exec else workflow.resource_settings.cores
+
+
+def restricted_datasets():
+    """The datasets whose terms forbid or limit passing on what is frozen: ids, labels and predictions of patients."""
+    return [dataset for dataset in RAW_DATASETS if card(dataset).access not in ("drawn", "open")]
+
+
 def results_folder(wildcards):
     return RESULTS
 

@@ -85,6 +85,7 @@ rule freeze:
         cohorts=COHORTS,
         groups=subgroup_columns(),
         derived=CONFIG.freeze_derived,
+        restricted=restricted_datasets(),
     message:
         "Freezing the results of {TIER}"
     script:

@@ -151,6 +151,12 @@ def test_networks_can_only_go_on_with_the_same_labels(content: dict[str, Any]) -
         load(content, "demo.yaml")
 
 
+def test_a_whole_network_is_taken_over_as_it_is(content: dict[str, Any]) -> None:
+    content["studies"]["scale"]["arms"]["adaptation"][0]["initialisations"] = ["prefix2"]
+    with pytest.raises(UserError, match=r"initialisations: 'from-chexpert' is a whole network: 'pretrained' alone"):
+        load(content, "demo.yaml")
+
+
 def test_an_upstream_cannot_be_called_like_a_cohort(content: dict[str, Any]) -> None:
     content["upstreams"]["nih_cxr14"] = content["upstreams"]["scenes-small"]
     with pytest.raises(UserError, match=r"upstreams.nih_cxr14: this is the name of a dataset or cohort already"):

@@ -14,7 +14,8 @@ import pytest
 import report
 from medtransfer.errors import UserError
 from medtransfer.review import report_facts
-from medtransfer.review.report_parts import read_caption, read_markdown
+from medtransfer.review.captions import read_caption
+from medtransfer.review.report_parts import read_markdown
 from tests import reported
 from tests.invented import STUDY
 from tests.reported import COHORTS, HOSTILE, RECORDS, Page, words

@@ -16,3 +16,8 @@ if __name__ == "__main__":
         freeze(Path(params.results), folder, params.tier, params.config, params.cohorts, params.groups, params.derived)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"Frozen: {folder}, {size / 1e6:.1f} MB. To use it: snakemake report --config results=frozen")
+        if params.restricted:
+            print(
+                f"It holds ids, labels and predictions of patients of {', '.join(params.restricted)}: pass it on only "
+                "as their agreements allow; config/datasets/ names them."
+            )

@@ -100,6 +100,8 @@ def _weights_and_origins(config: "Config", study: Study, grid: Grid, where: str)
             for backbone in set(grid.backbones) - set(upstream.weights):
                 known = ", ".join(upstream.weights)
                 yield f"{where}.upstreams: {name!r} has no weights for backbone {backbone!r}; it has: {known}"
+        if isinstance(upstream, Finetuned) and set(grid.initialisations) != {"pretrained"}:
+            yield f"{where}.initialisations: {name!r} is a whole network: 'pretrained' alone is possible"
         if isinstance(upstream, Finetuned) and upstream.task in config.tasks:
             yield from _other_labels(config, name, upstream, grid, where)
             yield from _no_origin(name, upstream, study, grid, where)

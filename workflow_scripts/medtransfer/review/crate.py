@@ -18,7 +18,7 @@ from rocrate.rocrate import ROCrate
 
 from medtransfer.errors import UserError
 from medtransfer.files import file_digest, link
-from medtransfer.review.captions import caption
+from medtransfer.review.captions import caption_text
 from medtransfer.review.provenance import Network, Record
 from medtransfer.review.tier import Tier
 
@@ -86,7 +86,7 @@ def _add_file(crate: ROCrate, name: str, source: Path, tier: Tier) -> File:
     told: dict[str, Any] = {"name": name, "sha256": digest, "contentSize": size, "encodingFormat": form}
     shown = name.startswith(("figures/", "tables/"))
     description = (
-        " ".join(caption(source.stem, tier.study(source.stem))) if shown else (RESULTS | SOURCES).get(name, "")
+        " ".join(caption_text(source.stem, tier.study(source.stem))) if shown else (RESULTS | SOURCES).get(name, "")
     )
     told |= {"description": description} if description else {}
     told |= {"about": {"@id": "./"}} if name == "README.md" else {}

@@ -7,7 +7,7 @@ import pandas as pd
 from medtransfer.errors import UserError
 from medtransfer.plotting.names import METRICS
 from medtransfer.results import ALL, Study
-from medtransfer.review.captions import caption
+from medtransfer.review.captions import caption_text
 from medtransfer.review.cells import OF_ALL_SEEDS, Parts, behind, compared
 from medtransfer.review.pages import facts, heading, page, paragraph, shortened
 from medtransfer.review.story import stories
@@ -151,7 +151,7 @@ def number(shown: str, row: str, tier: Tier) -> str:
         facts({key: value for key, value in values.items() if value}),
         heading("How it was computed"),
         facts(_measure(values, study)),
-        *map(paragraph, caption(shown, study)),
+        *map(paragraph, caption_text(shown, study)),
         heading("The cells that it rests on"),
         _cells(parts, tier, seed),
         heading("Their runs"),

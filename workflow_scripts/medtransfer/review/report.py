@@ -15,7 +15,8 @@ from markupsafe import Markup
 from medtransfer.errors import UserError
 from medtransfer.results import Study
 from medtransfer.review import report_claims, report_facts
-from medtransfer.review.report_parts import Caption, Readable, data_uri, read_caption, read_markdown
+from medtransfer.review.captions import Caption, read_caption
+from medtransfer.review.report_parts import Readable, data_uri, read_markdown
 
 Paths = Mapping[str, str]
 """Files by name: that of a figure, a table, a cohort or a caption."""
