@@ -415,6 +415,10 @@ def cell_cohorts(wildcards):
     return cohort_names(wildcards.task)
 
 
+# Whether tables are computed from frozen predictions, or were frozen as well.
+THAWS = IS_FROZEN and not Path(f"{FROZEN}/replicates.parquet").exists()
+# Frozen results hold the similarity of networks as it is.
+COLLECTED = ["metrics", "replicates", "curves", "diagrams", *([] if IS_FROZEN else ["similarity"])]
 CELLS_AT_ONCE = 16
 PARTS = range(0, len(CELLS), CELLS_AT_ONCE)
 
@@ -423,13 +427,7 @@ def measured_tables(kind):
     """The tables of one kind that together are that of the tier: of each cell, or of frozen results."""
     if not IS_FROZEN:
         return [f"{RESULTS}/runs/{cell}/{kind}.parquet" for cell in CELLS]
-    whole = f"{FROZEN}/{kind}.parquet"
-    return [f"{RESULTS}/thawed/{part}/{kind}.parquet" for part in PARTS] if thaws(kind) else [whole]
-
-
-def thaws(kind):
-    """Whether a table is computed from frozen predictions: metrics are kept to be compared, unless all tables are."""
-    return kind != "similarity" and not Path(f"{FROZEN}/replicates.parquet").exists()
+    return [f"{RESULTS}/thawed/{part}/{kind}.parquet" for part in PARTS] if THAWS else [f"{FROZEN}/{kind}.parquet"]
 
 
 def part_cells(wildcards):

@@ -45,17 +45,9 @@ rule completeness:
 
 rule results:
     input:
-        metrics=measured_tables("metrics"),
-        replicates=measured_tables("replicates"),
-        curves=measured_tables("curves"),
-        diagrams=measured_tables("diagrams"),
-        similarity=measured_tables("similarity"),
+        **{kind: measured_tables(kind) for kind in COLLECTED},
     output:
-        metrics="<results>/metrics.parquet",
-        replicates="<results>/replicates.parquet",
-        curves="<results>/curves.parquet",
-        diagrams="<results>/diagrams.parquet",
-        similarity="<results>/similarity.parquet",
+        **{kind: f"<results>/{kind}.parquet" for kind in COLLECTED},
     log:
         "<logs>/results.log",
     resources:
@@ -68,7 +60,7 @@ rule results:
 
 
 # What most figures show, apart from all else, which is a hundred times as much.
-if not (IS_FROZEN and thaws("metrics")):
+if not THAWS:
 
     rule primary:
         input:

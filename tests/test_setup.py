@@ -73,9 +73,11 @@ def test_pre_commit_checks_with_the_locked_versions(repository, name):
 
 
 def rules() -> dict[str, str]:
-    """For each rule its text, from its name to the end of its last indented line."""
+    """For each rule its text, from its name to the next rule or to the end of its last indented line."""
     text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))])
-    return dict(re.findall(r"^ *(?:rule|checkpoint) (\w+):\n((?:[ \t]+.*\n|\n)+)", text + "\n", flags=re.MULTILINE))
+    _, *parts = re.split(r"^ *(?:rule|checkpoint) (\w+):\n", text + "\n", flags=re.MULTILINE)
+    indented = [re.match(r"(?:[ \t]+.*\n|\n)*", part) for part in parts[1::2]]
+    return {name: body[0] for name, body in zip(parts[::2], indented, strict=True) if body}
 
 
 def works(body: str) -> bool:

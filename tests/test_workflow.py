@@ -332,6 +332,23 @@ def test_nothing_has_to_be_fetched_for_drawn_datasets(finished: Path) -> None:
 
 
 @pytest.mark.slow
+def test_from_frozen_results_come_the_same_files_and_verification_says_so(finished: Path, tmp_path: Path) -> None:
+    snakemake(finished, targets=["freeze"])
+    folder = clone(tmp_path)
+    shutil.copytree(finished / "figures" / "frozen", folder / "figures" / "frozen", dirs_exist_ok=True)
+    told = snakemake(folder, "--config", "results=frozen", targets=["report", "verify"])
+    assert "0 agree within what is expected" in told and "deviates" not in told
+    fresh, thawed = results(finished), folder / "results" / "tiny-frozen"
+    files = [path.relative_to(fresh) for place in ("figures", "tables") for path in (fresh / place).iterdir()]
+    assert len(files) == 3 * (len(FIGURES) + len(TABLES))
+    assert [str(path) for path in files if (fresh / path).read_bytes() != (thawed / path).read_bytes()] == []
+    assert (fresh / "claims.csv").read_bytes() == (thawed / "claims.csv").read_bytes()
+    assert (thawed / "report.html").stat().st_size > 100_000
+    rest = run(finished, targets=["freeze"])
+    assert rest[0] != 0 and "written once" in rest[1]
+
+
+@pytest.mark.slow
 def test_a_leak_stops_the_workflow_until_it_is_excluded(finished: Path, tmp_path: Path) -> None:
     folder = clone(tmp_path)
     content = yaml.safe_load((folder / TINY).read_text())

@@ -57,8 +57,9 @@ def thaw_primary(
         outputs: Tables to write: metrics, replicates.
 
     Raises:
-        UserError: None of the cells is held.
+        UserError: None of the cells is held, or files are not as they were frozen.
     """
+    Frozen.open(folder).check()
 
     def measure(frozen: Frozen, keys: dict[str, str], runs: Sequence[Run]) -> Tables:
         predictions = {run.seed: frozen.predictions(run) for run in runs}
