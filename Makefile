@@ -17,7 +17,7 @@ setup: $(READY)  ## install everything into .venv
 # torch goes first and alone: pip's own configuration then decides between its CPU and CUDA builds, and the
 # lock, which names neither's companions, keeps what is there. Compiled at once, since every job of the
 # workflow imports much and some machines keep nothing of that; torch brings files that are for later Pythons. The .pth
-# file is for notebooks, wherever they are opened.
+# file is for notebooks, wherever they are opened, and for them alone: jobs take the package from their own checkout.
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))' || \
 		{ echo "Python 3.11.4 or later, 3.12 or 3.13 is needed; $$($(PYTHON) --version) found. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -28,7 +28,7 @@ $(READY): requirements.lock
 	if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; \
 		else $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; fi
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
-	@echo "$(CURDIR)/workflow_scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/medtransfer.pth"
+	@echo 'import sys; "ipykernel_launcher" in sys.orig_argv and sys.path.append("$(CURDIR)/workflow_scripts")' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/medtransfer.pth"
 	@touch $@
 
 demo: $(READY)  ## run the whole workflow on synthetic data, to its report

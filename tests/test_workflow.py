@@ -212,7 +212,7 @@ def _with(folder: Path, change: str) -> str:
 
 DRAWN_ANEW = {f"fig_{name}" for name in (*FIGURES, *TABLES)}
 SHOWN = {"claims", *DRAWN_ANEW}
-MEASURED = {"metrics", "results", *SHOWN}
+MEASURED = {"metrics", "results", "completeness", "primary", *SHOWN}
 TRAINED = {"finetune", "finished_run", "finished_run_kept", *MEASURED}
 DRAWN = {"synthesise", "read_dataset", "image_store", "cohort"}
 
