@@ -1,9 +1,19 @@
 # Frozen results taken up again: what rules/metrics.smk makes of runs is made of the predictions that were kept.
+RECORD = f"{FROZEN}/frozen.json"
+FROZEN_FILES = sorted(str(path) for path in Path(FROZEN).rglob("*") if path.is_file())
+
+if RECORD not in FROZEN_FILES:
+    raise WorkflowError(
+        f"{FROZEN} holds no frozen results of tier {TIER}. `snakemake freeze` makes them of finished ones; those of the "
+        "demo come with the repository."
+    )
 
 
+# All files are inputs, so that whatever is changed is held against its checksum at the next call.
 rule frozen_tables:
     input:
-        f"{FROZEN}/frozen.json",
+        RECORD,
+        FROZEN_FILES,
     output:
         upstreams="<results>/upstreams.csv",
         provenance="<results>/provenance.parquet",
@@ -22,7 +32,8 @@ if THAWS:
 
     rule thaw_primary:
         input:
-            f"{FROZEN}/frozen.json",
+            RECORD,
+            FROZEN_FILES,
         output:
             metrics="<results>/primary/metrics.parquet",
             replicates="<results>/primary/replicates.parquet",
@@ -43,7 +54,7 @@ if THAWS:
 
     rule thaw_cells:
         input:
-            record=f"{FROZEN}/frozen.json",
+            record=RECORD,
             checked="<results>/upstreams.csv",
         output:
             **{kind: f"<results>/thawed/{{part}}/{kind}.parquet" for kind in COLLECTED},

@@ -77,6 +77,16 @@ def test_figures_need_nothing_but_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {path.stem for path in made.glob("figures/*.svg")} == {"scale_performance", "scale_representation"}
     assert (made / "tables" / "scale_fits_table.md").stat().st_size > 300
     assert not (folder / "results" / "demo").exists()
+    # What is changed afterwards is seen as well.
+    changed = folder / FOLDER.relative_to(ROOT) / "predictions" / "nih5.images.parquet"
+    changed.write_bytes(changed.read_bytes() + b"!")
+    status, text = run(folder, "--config", "results=frozen", config=DEMO, targets=names)
+    assert status != 0 and "predictions/nih5.images.parquet was changed" in text
+
+
+def test_a_tier_without_frozen_results_is_told(tmp_path: Path) -> None:
+    status, told = run(clone(tmp_path), "--config", "results=frozen", config="config/small.yaml", targets=["figures"])
+    assert status != 0 and "figures/frozen/small holds no frozen results of tier small" in told
 
 
 def test_what_was_tampered_with_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
@@ -85,7 +95,7 @@ def test_what_was_tampered_with_is_named_before_anything_is_drawn(tmp_path: Path
     table = place / "upstreams.csv"
     table.write_text(table.read_text().replace("1", "2", 1))
     (place / "predictions" / "nih5.parquet").unlink()
-    for target in ("primary/metrics.parquet", "upstreams.csv"):
+    for target in ("primary/metrics.parquet", "similarity.parquet"):
         goal = f"results/demo-frozen/{target}"
         status, told = run(folder, "--config", "results=frozen", config=DEMO, targets=[goal])
         assert status != 0 and "upstreams.csv was changed" in told and "predictions/nih5.parquet is missing" in told
