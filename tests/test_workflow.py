@@ -43,6 +43,7 @@ RUNS = 17
 
 def clone(folder: Path) -> Path:
     """A copy of the workflow's sources, without anything that a run has made."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

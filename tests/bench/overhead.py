@@ -25,15 +25,15 @@ RUNS, CORES = 60, 2
 
 def main() -> None:
     """Print for each of four ways the wall time, and seconds per run beyond training."""
-    with tempfile.TemporaryDirectory(prefix="o") as name:
-        folder = clone(Path(name) / "w")
+    # The cluster's folder must be open to all, as the parents of its sockets.
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as place:
+        folder = clone(Path(name))
         shutil.copytree(ROOT / "slurm", folder / "slurm")
         prepared = _configuration(folder, batch_minutes=0.0)
         subsets = [f"results/cluster/subsets/chest/pct100/seed{seed}.parquet" for seed in range(RUNS)]
         here = ["--cores", str(CORES), "--configfile", prepared]
         _snakemake(folder, environment(folder), *here, "--", *subsets, "results/cluster/images/chexpert-32.npy")
-        (Path(name) / "s").mkdir()
-        with cluster(Path(name) / "s") as slurm:
+        with cluster(Path(place)) as slurm:
             for where in ("here", "SLURM"):
                 for batch_minutes in (0.0, 2.0):
                     configuration = _configuration(folder, batch_minutes)
