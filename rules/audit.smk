@@ -13,7 +13,7 @@ rule audit:
     localrule: True
     params:
         config=config,
-        record=f"figures/frozen/{TIER}",
+        record=FROZEN,
         results=RESULTS,
         cores=own_cores,
     message:

@@ -44,8 +44,7 @@ FROZEN = f"figures/frozen/{TIER}"
 RESULTS = CONFIG.folder or f"results/{TIER}{'-frozen' if IS_FROZEN else ''}"
 LOGS = f"logs/{Path(RESULTS).name}"
 RECIPES = named_recipes(CONFIG.recipe, CONFIG.recipes, CONFIG.search)
-TRIALS = CONFIG.search.trials if CONFIG.search else 0
-RUNS = run_table(CONFIG.studies, TRIALS)
+RUNS = run_table(CONFIG.studies, CONFIG.trials)
 CELLS = list(dict.fromkeys(run.cell for run in RUNS))
 SEEDS = {}
 for run in RUNS:
@@ -80,6 +79,7 @@ def dataset_card(wildcards):
     return card_path(wildcards.dataset)
 
 
+@cache
 def cohort_title(cohort):
     return plan.cohort_title(CONFIG, cohort, Path(workflow.basedir) / "config" / "datasets")
 
@@ -190,9 +190,6 @@ def derived_sources(wildcards):
     return cohort_tables(CONFIG.sources(wildcards.derived))
 
 
-REPORTING = {"title", "subgroups", "intersections", "primary_metric"}
-
-
 def run_settings(wildcards):
     """What the course of a run depends on, beside its seed and its inputs."""
     return {
@@ -210,7 +207,7 @@ def goes_on(wildcards):
 
 def task_settings(wildcards):
     """A task's settings without those that training does not depend on: its name and what is reported of it."""
-    return CONFIG.tasks[wildcards.task].model_dump(exclude=REPORTING)
+    return CONFIG.tasks[wildcards.task].model_dump(exclude=plan.REPORTED)
 
 
 def subset_settings(wildcards):
@@ -402,9 +399,9 @@ def all_predictions(wildcards):
     return [f"{RESULTS}/runs/{run.path}/predictions.parquet" for run in RUNS]
 
 
-def run_keys():
+def run_keys(wildcards):
     """The keys of all runs, as plain values."""
-    return [{key: getattr(run, key) for key in KEYS} for run in RUNS]
+    return [run.keys for run in RUNS]
 
 
 def cell_seeds(wildcards):

@@ -58,7 +58,7 @@ rule provenance:
         mem_mb=4000,
         runtime=60,
     params:
-        runs=run_keys(),
+        runs=run_keys,
         networks=networks_of(PretrainedHere),
         results=results_folder,
     message:

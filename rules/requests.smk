@@ -190,7 +190,7 @@ def run_description(wildcards):
     run = run_of(wildcards)
     folder = run.path
     return {
-        "run": {key: getattr(run, key) for key in KEYS},
+        "run": run.keys,
         "settings": run_settings(wildcards),
         "inputs": {name: list(map(str, paths)) for name, paths in run_inputs(wildcards).items()},
         "sources": task_sources(wildcards),

@@ -9,7 +9,7 @@ rule run_table:
     localrule: True
     params:
         studies={name: study.model_dump() for name, study in CONFIG.studies.items()},
-        trials=TRIALS,
+        trials=CONFIG.trials,
     message:
         "Writing the table of all runs"
     script:

@@ -17,11 +17,11 @@ from medtransfer.config import Config, load
 from medtransfer.config import Task as TaskSettings
 from medtransfer.files import file_digest, write_csv, write_json, write_parquet
 from medtransfer.metrics.cell import measure_predictions, measure_validation
-from medtransfer.review.digest import digest
 from medtransfer.review.freeze import freeze
 from medtransfer.review.frozen import RECORD
+from medtransfer.review.records import records
 from medtransfer.review.thaw import thaw_cells
-from medtransfer.runs import CELL, KEYS, Run, run_table
+from medtransfer.runs import CELL, Run, run_table
 from medtransfer.training.recipe import hyperrule, resolution
 
 LABELS = ["atelectasis", "effusion"]
@@ -99,11 +99,14 @@ def run_results(folder: Path, disturbed: float = 0.0, torch: str = "2.13.0", run
         path = folder / "upstream" / upstream / f"{backbone}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(weights)
+        settings = CONFIG.upstreams[upstream].model_dump()
+        record = {"upstream": upstream, "backbone": backbone, "settings": settings, **_environment(torch)}
+        write_json(record, path.with_suffix(".json"))
     for cohort, part in targets.groupby("cohort"):
         write_parquet(part[["image_id", "sex"]], folder / "cohorts" / f"{cohort}.parquet")
         write_csv(pd.DataFrame({"section": ["size"], "count": [len(part)]}), folder / "quality" / f"{cohort}.csv")
-    write_parquet(provenance(folder, runs, torch), folder / "provenance.parquet")
-    write_csv(pd.DataFrame([{**_keys(run), "arms": " ".join(run.arms)} for run in runs]), folder / "runs.csv")
+    write_parquet(records(runs, folder, _networks()), folder / "provenance.parquet")
+    write_csv(pd.DataFrame([{**run.keys, "arms": " ".join(run.arms)} for run in runs]), folder / "runs.csv")
     listed = pd.read_csv(folder / "runs.csv").assign(status="present")
     write_csv(listed, folder / "completeness.csv")
     _measure(folder, predictions, targets)
@@ -154,27 +157,6 @@ def judge_claims(folder: Path) -> None:
     write_csv(judge(read_claims(str(folder / "claims.yaml")), tables, study, 0), folder / "claims.csv")
 
 
-def provenance(folder: Path, runs: list[Run], torch: str) -> pd.DataFrame:
-    """Records of runs and networks, with digests of what they made."""
-    rows = []
-    for run in runs:
-        place = folder / "runs" / run.path
-        made = {kind: digest(pd.read_parquet(place / f"{kind}.parquet")) for kind in ("predictions", "validation")}
-        rows.append({"what": "run", **_keys(run), "record": (place / "run.json").read_text(), **made, "weights": ""})
-    for (upstream, backbone), weights in _networks().items():
-        settings = CONFIG.upstreams[upstream].model_dump()
-        record = {"upstream": upstream, "backbone": backbone, "settings": settings, **_environment(torch)}
-        keys: dict[str, Any] = dict.fromkeys(KEYS, "") | {"upstream": upstream, "backbone": backbone, "seed": -1}
-        sha = hashlib.sha256(weights).hexdigest()
-        rows.append({"what": "upstream", **keys, "record": json.dumps(record), "predictions": ""})
-        rows[-1] |= {"validation": "", "weights": sha}
-    return pd.DataFrame(rows)
-
-
-def _keys(run: Run) -> dict[str, Any]:
-    return {key: getattr(run, key) for key in KEYS}
-
-
 def _images() -> pd.DataFrame:
     rng, parts = np.random.default_rng(1), []
     for (cohort, split), n in IMAGES.items():
@@ -217,7 +199,7 @@ def _record(run: Run, torch: str) -> dict[str, Any]:
     settings = {"title": "", **task.model_dump(exclude={"title", "subgroups", "intersections", "primary_metric"})}
     weights = [hashlib.sha256(_networks()[run.upstream, run.backbone]).hexdigest()] if run.upstream != "none" else []
     described = {
-        **_keys(run),
+        **run.keys,
         "recipe_version": versions.TRAINING,
         "task_settings": TaskSettings.model_validate(settings).model_dump(),
         "resolution": resolution(CONFIG.recipe.hyperrule, run.backbone).model_dump(),

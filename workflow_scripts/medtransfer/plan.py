@@ -12,6 +12,8 @@ from medtransfer.errors import UserError
 from medtransfer.models.catalogue import parameter_count
 from medtransfer.runs import Run, budget_name
 
+REPORTED = {"title", "subgroups", "intersections", "primary_metric"}
+"""A task's settings that training does not depend on, and records of runs leave out."""
 PRIMARY = ("completeness.csv", "primary/metrics.parquet", "primary/replicates.parquet")
 NEEDS = {
     "primary": PRIMARY,

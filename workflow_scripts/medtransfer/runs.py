@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Any
 
 from medtransfer.config import NO_UPSTREAM, TRIALS, Grid, Study
 
@@ -28,6 +29,16 @@ class Run:
     def cell(self) -> str:
         """The run's folder without its seed: runs of one cell differ by chance alone."""
         return "/".join(getattr(self, key) for key in CELL)
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> "Run":
+        """The run that a row of a table names by its keys."""
+        return cls(**{key: row[key] for key in KEYS})
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """What a run is told by, as plain values."""
+        return {key: getattr(self, key) for key in KEYS}
 
     @property
     def path(self) -> str:

@@ -106,6 +106,11 @@ class Config(Section):
             raise ValueError("\n".join(found))
         return self
 
+    @property
+    def trials(self) -> int:
+        """How many trials the random search has."""
+        return self.search.trials if self.search else 0
+
     def sources(self, cohort: str) -> list[str]:
         """The datasets that a cohort is made of: those that its definition names, or the dataset of its name."""
         return self.cohorts[cohort].of if cohort in self.cohorts else [cohort]

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 
 from medtransfer.cohorts import SPLITS
+from medtransfer.html import fill
 from medtransfer.quality.counts import MISSING, SUBGROUPS
 from medtransfer.quality.mosaic import data_uri, mosaic, sample
 
@@ -60,8 +60,7 @@ def render(
         "blank": blank,
         "samples": _samples(cohort, stores),
     }
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(template).render(**facts, **content)
+    return fill(template, **facts, **content)
 
 
 def _section(numbers: pd.DataFrame, section: str) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def carry_out(content: dict[str, Any], record: str, results: str, cores: int | N
     """
     config, frozen = load(content, "the configuration"), Frozen.open(record)
     asked = config.audit
-    table = run_table(config.studies, config.search.trials if config.search else 0)
+    table = run_table(config.studies, config.trials)
     held = sorted(frozen.runs(), key=lambda run: tuple(getattr(run, key) for key in KEYS))
     drawn = draw(held, asked.runs, asked.seed)
     records = Provenance.read(frozen.path("provenance.parquet"), content.get("upstreams", {})).runs

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from medtransfer.html import fill
 from medtransfer.review.checks import (
     AS_EXPECTED,
     CONFIRMED,
@@ -125,8 +125,8 @@ def text(audit: Audit) -> str:
 
 def page(audit: Audit, template: str, style: str) -> str:
     """Fill in the template, with CSS for the page; everything else that is filled in is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    return fill(
+        template,
         style=Markup(style),
         audit=audit,
         runs=[(run.path, result, audit.standards.get(run)) for run, result in audit.results.items()],

@@ -112,7 +112,7 @@ def _finished_runs(completeness: Path) -> list[Run]:
             f"{len(missing)} of {len(table)} runs are missing ({completeness} lists them): only what is complete can "
             "be frozen. Run the workflow to its end, or take them out of the configuration."
         )
-    return [Run(**{str(key): row[key] for key in KEYS}) for row in table.to_dict("records")]
+    return [Run.of(row) for row in table.to_dict("records")]
 
 
 def _freeze_logits(runs: Sequence[Run], results: Path, draft: Path, kind: str) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _row(
             )
     steps, images_seen = zip(*(when for when, _, _ in looks), strict=True)
     logits = np.concatenate([logits.ravel() for _, _, logits in looks])
-    return {**{key: getattr(run, key) for key in KEYS}, "steps": steps, "images_seen": images_seen, "logits": logits}
+    return {**run.keys, "steps": steps, "images_seen": images_seen, "logits": logits}
 
 
 def _write(table: pd.DataFrame, path: Path, floats: Sequence[str] = ()) -> None:

@@ -83,10 +83,7 @@ class Frozen:
     def runs(self) -> list[Run]:
         """The runs that are held, in the order of the run table."""
         table = pd.read_csv(self.path("completeness.csv"), keep_default_na=False)
-        return [
-            Run(**{str(key): row[key] for key in KEYS})
-            for row in table[table["status"] == "present"].to_dict("records")
-        ]
+        return [Run.of(row) for row in table[table["status"] == "present"].to_dict("records")]
 
     def predictions(self, run: Run) -> pd.DataFrame:
         """A run's predictions, as in its predictions.parquet.

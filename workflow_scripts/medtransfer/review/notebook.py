@@ -101,7 +101,7 @@ def _thaw(config: Path, tables: dict[str, str]) -> None:
 
 def _study(config: Config) -> dict[str, Any]:
     """What rules hand to figures of the study `scale`."""
-    runs = run_table(config.studies, config.search.trials if config.search else 0)
+    runs = run_table(config.studies, config.trials)
     cohorts = {cohort for run in runs for cohort in plan.cohort_names(config, run.task)}
     titles = {cohort: plan.cohort_title(config, cohort, ROOT / "config" / "datasets") for cohort in cohorts}
     return plan.study_facts(config, runs, "scale", titles)

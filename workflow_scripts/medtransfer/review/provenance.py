@@ -10,7 +10,7 @@ import pandas as pd
 
 from medtransfer import plan
 from medtransfer.config import NO_UPSTREAM, Finetuned
-from medtransfer.runs import KEYS, Run
+from medtransfer.runs import Run
 
 
 class Record(NamedTuple):
@@ -26,6 +26,11 @@ class Network(NamedTuple):
 
     upstream: str
     backbone: str
+
+    @property
+    def path(self) -> str:
+        """What it is called, as a folder and a file."""
+        return f"{self.upstream}/{self.backbone}"
 
     def __str__(self) -> str:
         return f"{self.backbone}, pre-trained on {self.upstream}"
@@ -57,7 +62,7 @@ class Provenance:
             made = {name: row[name] for name in ("predictions", "validation", "weights") if row[name]}
             record = Record(json.loads(row["record"]), made)
             if row["what"] == "run":
-                runs[Run(**{str(key): row[key] for key in KEYS})] = record
+                runs[Run.of(row)] = record
             else:
                 networks[Network(row["upstream"], row["backbone"])] = record
         return cls(runs, networks, upstreams)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 from medtransfer.config import Config
-from medtransfer.config.review import Audit
 from medtransfer.errors import UserError
 from medtransfer.review.checks import RECORD, Check, found
 from medtransfer.review.frozen import Frozen
@@ -28,11 +27,9 @@ def require(frozen: Frozen, records: Mapping[Run, Record], runs: Iterable[Run]) 
 
 def audit_record(frozen: Frozen, records: Mapping[Run, Record], config: Config) -> list[Check]:
     """Check the configuration, and what runs say that were made from the same."""
-    # What is asked of an audit is no part of the record.
-    in_force = config.model_copy(update={"audit": Audit()})
     other = [
         f"{row.quantity} was {row.expected or 'absent'}, is {row.observed or 'absent'}"
-        for row in config_rows(frozen.path("config.yaml"), in_force)
+        for row in config_rows(frozen.path("config.yaml"), config)
         if not row.passes
     ]
     return [found(RECORD, "config.yaml", "is the configuration in force", 1, other), shared_check(records)]

@@ -34,7 +34,7 @@ def records(runs: Iterable[Run], results: Path, networks: Iterable[tuple[str, st
 def _of_run(run: Run, folder: Path) -> dict[str, Any]:
     return {
         "what": "run",
-        **{key: getattr(run, key) for key in KEYS},
+        **run.keys,
         "record": (folder / "run.json").read_text(),
         "predictions": digest(pd.read_parquet(folder / "predictions.parquet")),
         "validation": digest(pd.read_parquet(folder / "validation.parquet")),

@@ -9,10 +9,10 @@ from typing import Any, TypedDict
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from medtransfer.errors import UserError
+from medtransfer.html import fill
 from medtransfer.results import Study
 from medtransfer.review import report_claims, report_facts
 from medtransfer.review.captions import Caption, read_caption
@@ -116,8 +116,7 @@ def render(
         "platform": f"{platform.system()} on {platform.machine()}",
         "settings": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
     }
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(template).render(**facts, **content)
+    return fill(template, **facts, **content)
 
 
 def _named(titles: Mapping[str, str], study: Study, facts: Facts) -> list[str]:

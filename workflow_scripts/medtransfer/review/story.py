@@ -108,7 +108,7 @@ def measurements(records: Iterable[Record], tier: Tier) -> dict[Run, Facts]:
     table = pd.read_parquet(tier.file("metrics.parquet"), filters=[*chosen, *where])
     found: dict[Run, Facts] = {}
     for row in table[table["metric"] == table["task"].map(primary)].to_dict("records"):
-        run = Run(**{str(key): row[key] for key in KEYS})
+        run = Run.of(row)
         value = f"{row['value']:.4g} [{row['ci_low']:.4g}, {row['ci_high']:.4g}], {row['n']:,.0f} images"
         found.setdefault(run, {})[MEASURED, f"{row['metric']}, {row['cohort']} ({row['shift']})"] = value
     return found

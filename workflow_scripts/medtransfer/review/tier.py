@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 from medtransfer.errors import UserError
 from medtransfer.results import Study
 from medtransfer.review.provenance import Provenance
-from medtransfer.runs import KEYS, Run
+from medtransfer.runs import Run
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class Tier:
     def runs(self) -> dict[Run, str]:
         """All runs that the configuration asks for, each with its status."""
         table = self.completeness
-        runs = (
-            Run(**{str(key): row[key] for key in KEYS}, arms=tuple(row["arms"].split()))
-            for row in table.to_dict("records")
-        )
+        runs = (replace(Run.of(row), arms=tuple(row["arms"].split())) for row in table.to_dict("records"))
         return dict(zip(runs, table["status"], strict=True))
 
     @cached_property

@@ -163,7 +163,7 @@ def _measured(
 
 def presence_rows(frozen: Frozen, old: Side, new: Side, config: Config) -> list[Row]:
     """Every run that some table has, or that the configuration asks for, and the tables that lack it."""
-    asked = run_table(config.studies, config.search.trials if config.search else 0)
+    asked = run_table(config.studies, config.trials)
     places: dict[str, set[Run]] = {"frozen completeness.csv": set(frozen.runs()), "the configuration": set(asked)}
     for kind in (PREDICTIONS, VALIDATION):
         tables = [path for path in frozen.path(kind).glob("*.parquet") if not path.name.endswith(".images.parquet")]
@@ -194,9 +194,7 @@ def presence_rows(frozen: Frozen, old: Side, new: Side, config: Config) -> list[
 
 
 def _runs(table: pd.DataFrame) -> set[Run]:
-    return {
-        Run(**{str(key): row[key] for key in KEYS}) for row in table[list(KEYS)].drop_duplicates().to_dict("records")
-    }
+    return {Run.of(row) for row in table[list(KEYS)].drop_duplicates().to_dict("records")}
 
 
 def _guarded(level: Level, compare: Callable[[], Iterable[Row]]) -> list[Row]:

@@ -5,10 +5,10 @@ from collections import Counter
 from typing import Any, get_args
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from medtransfer.config import Config
+from medtransfer.html import fill
 from medtransfer.review.published import remarks
 from medtransfer.review.tolerance import FAMILY_ERROR
 from medtransfer.review.verify import Verification
@@ -63,8 +63,7 @@ def render(
         "remarks": remarks(list(config.studies)),
         "published": published.to_dict("records"),
     }
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(template).render(**content)
+    return fill(template, **content)
 
 
 def sentence(verification: Verification) -> str:

@@ -129,10 +129,9 @@ def network_rows(frozen: Frozen, old: Provenance, new: Provenance) -> list[Row]:
         elif expected != observed:
             held = standard(one, other, frozen.machine["processor"])
             verdict, reason = ("deviates", "bit-equality is promised here") if held.bits else ("agrees", held.why)
-        subject = f"{network.upstream}/{network.backbone}"
         applied: Applied = "agreement" if verdict == "agrees" else "bit-equality"
         rows.append(
-            Row("predictions", subject, "SHA-256 of weights", expected, observed, verdict, applied, reason=reason)
+            Row("predictions", network.path, "SHA-256 of weights", expected, observed, verdict, applied, reason=reason)
         )
     return rows
 

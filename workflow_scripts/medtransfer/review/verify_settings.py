@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from medtransfer import versions
+from medtransfer import plan, versions
 from medtransfer.config import Config, Recipe, load
 from medtransfer.config import Task as TaskSettings
 from medtransfer.files import file_digest
 from medtransfer.review.provenance import Origin, Provenance
 from medtransfer.review.verify_rows import Row, differences, same
-from medtransfer.runs import KEYS, Run
+from medtransfer.runs import Run
 from medtransfer.training.recipe import hyperrule, named_recipes, resolution
 
 ASKED_NOW = {"results", "of", "audit"}
@@ -21,8 +21,6 @@ ASKED_NOW = {"results", "of", "audit"}
 WHERE_COMPUTED = {"folder", "freeze_derived", "raw_root", "costs", "training"}
 THREADS, PRECISION = "decoding.threads", "training.precision"
 """Keys that say where and how fast things are computed; only the number format changes what is computed."""
-REPORTED = {"title", "subgroups", "intersections", "primary_metric"}
-"""What training does not depend on, and records leave out."""
 
 
 def config_rows(path: Path, config: Config) -> list[Row]:
@@ -64,10 +62,11 @@ def record_rows(provenance: Provenance, config: Config) -> list[Row]:
 def _asked(run: Run, config: Config, recipe: Recipe, images: int) -> dict[str, Any]:
     """What a run's record should say, as JSON has it."""
     task = config.tasks[run.task]
+    trained = TaskSettings.model_validate({"title": "", **task.model_dump(exclude=plan.REPORTED)})
     asked = {
-        **{key: getattr(run, key) for key in KEYS},
+        **run.keys,
         "recipe_version": versions.TRAINING,
-        "task_settings": TaskSettings.model_validate({"title": "", **task.model_dump(exclude=REPORTED)}).model_dump(),
+        "task_settings": trained.model_dump(),
         "resolution": (task.resolution or resolution(config.recipe.hyperrule, run.backbone)).model_dump(),
         "hyperrule": recipe.hyperrule,
         "hyperparameters": asdict(hyperrule(images, recipe.hyperrule, recipe.overrides)),
@@ -111,9 +110,7 @@ def _made(provenance: Provenance, origin: Origin) -> str:
 
 
 def _name(origin: Origin | None) -> str:
-    if isinstance(origin, Run):
-        return f"{origin.path}"
-    return f"{origin.upstream}/{origin.backbone}" if origin else "none"
+    return origin.path if origin else "none"
 
 
 def _file(provenance: Provenance, origin: Origin, results: Path) -> Path:
