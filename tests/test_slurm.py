@@ -6,6 +6,7 @@ with what an undisturbed call on this machine predicts.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,8 @@ SLOW = 5
 POLL_SECONDS = 5
 """Until the first look at a job in the queue; the plugin looks ten seconds later each time that none has ended."""
 PATIENCE = 400
+FORGOTTEN = "Invalid generic resource (gres) specification"
+"""SLURM 22.05 forgets the GPU of a job whose node goes down at the moment of its requeueing: that attempt is lost."""
 
 
 def cell(recipe: str, seed: int) -> str:
@@ -89,6 +92,12 @@ def scratch(folder: Path, name: str) -> Path:
 
 def log(folder: Path, name: str) -> str:
     return (folder / "logs" / "cluster" / "finetune" / f"{name}.log").read_text()
+
+
+def slurm_log(folder: Path, job: Job) -> str:
+    """What a job that has failed said; that of others is removed."""
+    (path,) = (folder / "logs" / "slurm").rglob(f"{job.number}.log")
+    return path.read_text()
 
 
 def went_on(folder: Path, name: str) -> bool:
@@ -343,13 +352,14 @@ def test_whatever_happens_to_jobs_predictions_stay_the_same(
     assert sorted(devices) == ["0", "1"]
     jobs = [job for job in slurm.jobs() if job.number not in before]
     # What SLURM starts again is the same job; what has failed is tried in another. One is the urgent job.
-    wanted = {"COMPLETED": len(DISTURBED) + 1, "CANCELLED": 1, "TIMEOUT": 1, "FAILED": 1}
+    failed = [slurm_log(folder, job) for job in jobs if job.state == "FAILED"]
+    starved = [text for text in failed if FORGOTTEN not in text]
+    wanted = {"COMPLETED": len(DISTURBED) + 1, "CANCELLED": 1, "TIMEOUT": 1, "FAILED": len(failed)}
     assert Counter(job.state for job in jobs) == wanted, jobs
-    (failed,) = (job.number for job in jobs if job.state == "FAILED")
-    (told,) = (folder / "logs" / "slurm").rglob(f"{failed}.log")
-    assert "exceeded memory limit" in told.read_text()
+    assert len(starved) == 1, "\n".join(failed)
+    assert "exceeded memory limit" in starved[0]
     # Trying again is for the Snakemake that can ask for more memory, not for those within the job.
-    assert f"StepId={failed}.1" not in told.read_text()
+    assert not re.search(r"StepId=\d+\.1\b", starved[0])
 
 
 def test_after_a_killed_snakemake_the_same_command_goes_on(
