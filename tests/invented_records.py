@@ -17,7 +17,13 @@ UPSTREAMS: dict[str, dict[str, Any]] = {
     **PRETRAINED,
     "chexpert": {"source": "finetuned", "task": "chest5", "upstream": "scenes-large"},
 }
-MACHINE = {"device": "cpu", "node": "node7", "packages": {"python": "3.11.7", "torch": "2.13.0"}, "peak_memory_mb": 444}
+MACHINE = {
+    "processor": "x86_64, some",
+    "device": "cpu",
+    "node": "node7",
+    "packages": {"python": "3.11.7", "torch": "2.13.0"},
+    "peak_memory_mb": 444,
+}
 
 
 def sha(*words: object) -> str:

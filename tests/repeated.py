@@ -78,15 +78,23 @@ claims:
 """
 
 
-def run_results(folder: Path, disturbed: float = 0.0, torch: str = "2.13.0", runs: list[Run] = RUNS) -> Path:
+def run_results(
+    folder: Path,
+    disturbed: float = 0.0,
+    torch: str = "2.13.0",
+    processor: str = "x86_64, one model",
+    runs: list[Run] = RUNS,
+) -> Path:
     """Write the results of these runs as the workflow does.
 
     Args:
         folder: Where to.
         disturbed: How much logits differ from those that all who ask for the same runs get, as if trained elsewhere.
         torch: The version they say they were trained with.
+        processor: What they say they were trained on.
         runs: Some of RUNS.
     """
+    machine = _environment(torch, processor)
     targets = _images()
     predictions = {}
     for run in runs:
@@ -94,13 +102,13 @@ def run_results(folder: Path, disturbed: float = 0.0, torch: str = "2.13.0", run
         predictions[run] = _predict(run, targets, np.random.default_rng([7, RUNS.index(run)]), disturbed)
         write_parquet(predictions[run], place / "predictions.parquet")
         write_parquet(_looks(predictions[run]), place / "validation.parquet")
-        write_json(_record(run, torch), place / "run.json")
+        write_json({**_record(run), **machine}, place / "run.json")
     for (upstream, backbone), weights in _networks().items():
         path = folder / "upstream" / upstream / f"{backbone}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(weights)
         settings = CONFIG.upstreams[upstream].model_dump()
-        record = {"upstream": upstream, "backbone": backbone, "settings": settings, **_environment(torch)}
+        record = {"upstream": upstream, "backbone": backbone, "settings": settings, **machine}
         write_json(record, path.with_suffix(".json"))
     for cohort, part in targets.groupby("cohort"):
         write_parquet(part[["image_id", "sex"]], folder / "cohorts" / f"{cohort}.parquet")
@@ -189,12 +197,13 @@ def _networks() -> dict[tuple[str, str], bytes]:
     return {name: f"weights of {name}".encode() for name in names}
 
 
-def _environment(torch: str) -> dict[str, Any]:
+def _environment(torch: str, processor: str) -> dict[str, Any]:
     packages = {"python": platform.python_version(), "torch": torch, "numpy": "2.4.6", "timm": "1.0.31"}
-    return {"device": "cpu", "devices": 1, "threads": 1, "precision": "32-true", "packages": packages}
+    device = {"processor": processor, "device": "cpu", "devices": 1, "threads": 1, "precision": "32-true"}
+    return {**device, "packages": packages}
 
 
-def _record(run: Run, torch: str) -> dict[str, Any]:
+def _record(run: Run) -> dict[str, Any]:
     task = CONFIG.tasks[run.task]
     settings = {"title": "", **task.model_dump(exclude={"title", "subgroups", "intersections", "primary_metric"})}
     weights = [hashlib.sha256(_networks()[run.upstream, run.backbone]).hexdigest()] if run.upstream != "none" else []
@@ -208,7 +217,7 @@ def _record(run: Run, torch: str) -> dict[str, Any]:
         "tracking": CONFIG.tracking.model_dump(),
         "inputs": {"subset": "5", "cohorts": {"chexpert": "1"}, "images": {"chexpert": "2"}, "weights": weights},
     }
-    return {**described, "images": 500, "patients": 400, "micro_batch": 64, **_environment(torch)}
+    return {**described, "images": 500, "patients": 400, "micro_batch": 64}
 
 
 def _measure(folder: Path, predictions: dict[Run, pd.DataFrame], images: pd.DataFrame) -> None:

@@ -413,6 +413,21 @@ def test_one_run_of_a_batch_that_diverges_leaves_the_others_alone(
     assert [job for job in slurm.jobs() if job.number not in before] == jobs
 
 
+def test_an_audit_trains_its_sample_in_jobs_of_the_cluster(reference: Path, slurm: Cluster, tmp_path: Path) -> None:
+    folder = with_slurm(clone(tmp_path), CONFIG)
+    shutil.copytree(reference / "results", folder / "results", copy_function=shutil.copy2)
+    status, text = run(folder, config=CONFIG, targets=["freeze"])
+    assert status == 0, text
+    before = {job.number for job in slurm.jobs()}
+    drawn = "audit={runs: 2, seed: 7, start: images}"
+    with session(folder, slurm, "--config", drawn, targets=["audit"]) as process:
+        assert ended(process, folder) == 0, said(folder)
+    assert "2 of 2 drawn runs were trained again, all of them bit-identical to the record" in said(folder)
+    jobs = [job for job in slurm.jobs() if job.number not in before]
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    assert sum("finetune" in job.comment for job in jobs) == 2
+
+
 def test_with_accounting_a_job_that_failed_is_told_and_tried_with_more_memory(reference: Path, tmp_path: Path) -> None:
     folder = with_slurm(with_data(reference, tmp_path), CONFIG, account="lab")
     starve = "batch.chest.r14w16.none.0:mem_mb=250 if attempt == 1 else 2000"

@@ -14,8 +14,8 @@ import yaml
 
 from medtransfer.errors import UserError
 from medtransfer.files import file_digest, write_json
+from medtransfer.machine import this_machine
 from medtransfer.review.frozen import LOGIT, PREDICTIONS, RECORD, SCHEMA, VALIDATION
-from medtransfer.review.machine import this_machine
 from medtransfer.runs import KEYS, Run
 
 RUNS_AT_ONCE = 32

@@ -53,7 +53,7 @@ def audit_runs(
     for run in runs:
         place = folder / "runs" / run.path
         recorded, again = records[run], Record(json.loads((place / "run.json").read_text()), {})
-        held = standard(recorded, again, frozen.machine["processor"])
+        held = standard(recorded, again)
         old, new = frozen.predictions(run), pd.read_parquet(place / "predictions.parquet")
         looks = frozen.validation(run), pd.read_parquet(place / "validation.parquet")
         checks += [

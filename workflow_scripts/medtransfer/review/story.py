@@ -21,7 +21,8 @@ DATA, SEEN, MACHINE, TOOK, MADE = (
 SECTIONS = {
     **{"recipe_version": CODE, "inputs": DATA},
     **dict.fromkeys(("images", "patients", "images_seen", "classes", "validation_images"), SEEN),
-    **dict.fromkeys(("device", "devices", "threads", "node", "slurm_job", "packages", "precision"), MACHINE),
+    **dict.fromkeys(("processor", "device", "devices", "threads", "precision"), MACHINE),
+    **dict.fromkeys(("node", "slurm_job", "packages"), MACHINE),
     **dict.fromkeys(("seconds", "micro_batch", "peak_memory_mb", "gpu_memory_mb", "peak_gpu_memory_mb"), TOOK),
 }
 """Where the parts of a record are told of; all others are settings."""

@@ -113,10 +113,9 @@ def verify(frozen: Frozen, results: Path, config: Config, remeasured: bool) -> V
     rows += _guarded("predictions", lambda: frozen_rows(frozen, old.provenance))
     held = None
     if not remeasured:
-        rows += _guarded("predictions", lambda: network_rows(frozen, old.provenance, new.provenance))
+        rows += _guarded("predictions", lambda: network_rows(old.provenance, new.provenance))
         both = [run for run in old.provenance.runs if run in new.provenance.runs]
-        processor = frozen.machine["processor"]
-        held = {run: standard(old.provenance.runs[run], new.provenance.runs[run], processor) for run in both}
+        held = {run: standard(old.provenance.runs[run], new.provenance.runs[run]) for run in both}
     try:
         return _measured(frozen, results, config, old, new, rows, held)
     except (UserError, OSError, ValueError, KeyError) as error:

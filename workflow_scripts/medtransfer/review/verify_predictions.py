@@ -9,12 +9,11 @@ import pandas as pd
 from medtransfer.errors import UserError
 from medtransfer.review.digest import digest
 from medtransfer.review.frozen import LOGIT, Frozen
-from medtransfer.review.machine import processor as this_processor
 from medtransfer.review.provenance import Provenance, Record
 from medtransfer.review.verify_rows import Applied, Row, Verdict, flat
 from medtransfer.runs import Run
 
-COMPUTED_ON = ("device", "devices", "threads", "precision", "micro_batch")
+COMPUTED_ON = ("processor", "device", "devices", "threads", "precision", "micro_batch")
 PACKAGES = ("torch", "numpy", "timm")
 KINDS = ("predictions", "validation")
 
@@ -26,16 +25,14 @@ class Standard(NamedTuple):
     why: str = ""
 
 
-def standard(frozen: Record, regenerated: Record, processor: str) -> Standard:
+def standard(frozen: Record, regenerated: Record) -> Standard:
     """Bits are promised on a CPU of the same model, computing in the same way with the same packages.
 
     Args:
         frozen: Record of a frozen run or network.
-        regenerated: Record of what repeats it, taken to be made on a machine like this one.
-        processor: That of the machine that froze.
+        regenerated: Record of what repeats it.
     """
     one, other = (_machine(record.content) for record in (frozen, regenerated))
-    one["processor"], other["processor"] = processor, this_processor()
     unlike = [f"{key} {one[key]} and {other[key]}" for key in one if one[key] != other[key]]
     if one["device"] != "cpu":
         unlike.insert(0, f"computed on {one['device']}, where bits are promised to nobody")
@@ -116,7 +113,7 @@ def _unlike_inputs(*records: Record) -> str:
     return f"; its inputs differ: {', '.join(unlike)}" if unlike else ""
 
 
-def network_rows(frozen: Frozen, old: Provenance, new: Provenance) -> list[Row]:
+def network_rows(old: Provenance, new: Provenance) -> list[Row]:
     """Networks that were pre-trained anew against the frozen ones; those whose bits may differ are judged by runs."""
     rows = []
     for network in dict.fromkeys([*old.networks, *new.networks]):
@@ -127,7 +124,7 @@ def network_rows(frozen: Frozen, old: Provenance, new: Provenance) -> list[Row]:
         if one is None or other is None:
             verdict = "missing" if one else "extra"
         elif expected != observed:
-            held = standard(one, other, frozen.machine["processor"])
+            held = standard(one, other)
             verdict, reason = ("deviates", "bit-equality is promised here") if held.bits else ("agrees", held.why)
         applied: Applied = "agreement" if verdict == "agrees" else "bit-equality"
         rows.append(

@@ -19,6 +19,7 @@ from lightning_fabric.strategies import ModelParallelStrategy
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from medtransfer.machine import processor
 from medtransfer.representation.activations import units
 
 PACKAGES = ("torch", "timm", "lightning-fabric", "numpy", "pandas")
@@ -132,6 +133,7 @@ def environment(fabric: Fabric) -> dict[str, Any]:
     """Where this job runs: machine, device, package versions; and its peak memory."""
     cuda = fabric.device.type == "cuda"
     return {
+        "processor": processor(),
         "device": device_name(fabric),
         "gpu_memory_mb": torch.cuda.get_device_properties(fabric.device).total_memory // MIB if cuda else None,
         "devices": fabric.world_size,
