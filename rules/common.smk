@@ -13,8 +13,9 @@ gc.set_threshold(50_000)
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
+import snakemake_executor_plugin_slurm as slurm_executor
 from medtransfer import plan, versions
-from medtransfer.compute import leftovers
+from medtransfer.compute import leftovers, outages
 from medtransfer.config import NO_UPSTREAM, Finetuned, PretrainedHere, Released, load
 from medtransfer.datasets.card import load_card, missing_raw_message
 from medtransfer.errors import UserError
@@ -27,6 +28,7 @@ from snakemake.logging import logger
 # Before Snakemake looks for its lock; jobs, which run Snakemake as well, have none.
 if workflow.is_main_process:
     leftovers.unlock(Path.cwd())
+    outages.outlast(slurm_executor)
 
 # The demo is what runs when no configuration file is named. It is not a `configfile:`, since every other would be
 # merged into that.

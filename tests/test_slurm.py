@@ -389,6 +389,20 @@ def test_after_a_killed_snakemake_the_same_command_goes_on(
     assert not running()
 
 
+def test_while_the_controller_is_down_no_job_is_forgotten(long_reference: Path, slurm: Cluster, tmp_path: Path) -> None:
+    folder = with_slurm(with_data(long_reference, tmp_path), LONG)
+    long_runs(folder)
+    before = {job.number for job in slurm.jobs()}
+    with session(folder, slurm, targets=[predictions(name) for name in ORPHANED]) as process:
+        until(lambda: all(trainer(folder, slurm.jobs(), name) for name in ORPHANED), "training", folder)
+        with slurm.without_controller():
+            until(lambda: "SLURM does not say what has become of jobs" in said(folder), "a look at jobs", folder)
+        assert ended(process, folder) == 0, said(folder)
+    assert_same(folder, long_reference, ORPHANED)
+    jobs = [job for job in slurm.jobs() if job.number not in before]
+    assert [(job.state, job.restarts) for job in jobs] == [("COMPLETED", 0)] * len(ORPHANED)
+
+
 def test_one_run_of_a_batch_that_diverges_leaves_the_others_alone(
     reference: Path, slurm: Cluster, tmp_path: Path
 ) -> None:

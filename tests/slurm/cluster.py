@@ -128,6 +128,8 @@ class Cluster:
     """Environment in which its commands find it."""
     daemons: ExitStack
     nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    controllers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """One after another."""
 
     def call(self, *command: str) -> str:
         """What a command of SLURM prints."""
@@ -149,6 +151,20 @@ class Cluster:
     def scancel(self, *arguments: str) -> None:
         """Cancel jobs."""
         self.call("scancel", *arguments)
+
+    def start_controller(self, *options: str) -> None:
+        """Start what all commands talk to; it knows again what an earlier one has known."""
+        self.controllers.append(_start(self.daemons, self.folder, self.env, "slurmctld", "-D", *options))
+
+    @contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """Nobody answers until the block ends. Nodes go on with what they do."""
+        self.controllers[-1].terminate()
+        self.controllers[-1].wait()
+        try:
+            yield
+        finally:
+            self.start_controller()
 
     def is_down(self, node: str) -> bool:
         """Whether a node is taken to be out of order."""
@@ -191,8 +207,8 @@ def cluster(folder: Path, accounting: bool = False) -> Iterator[Cluster]:
         if accounting:
             _start_accounting(daemons, folder, env, known)
         (folder / "state").mkdir()
-        _start(daemons, folder, env, "slurmctld", "-D", "-c")
         made = Cluster(folder, env, daemons)
+        made.start_controller("-c")
         for node in NODES:
             made.boot(node)
         _until(lambda: _idle(made) == len(NODES), "the nodes")
