@@ -110,7 +110,8 @@ def test_many_processes_never_share_a_device_and_use_several(machine: Path) -> N
     "then",
     [
         "pass",
-        "os.fork() or (time.sleep(5), os._exit(0))",  # which shares the files its parent has open
+        # It shares the files that its parent has open, until Python in it goes on.
+        "go, on = os.pipe(); os.fork() or (os.write(on, b'.'), time.sleep(5), os._exit(0)); os.read(go, 1)",
         "subprocess.Popen(['/bin/sleep', '5'], stdout=subprocess.DEVNULL)",
     ],
 )
