@@ -12,7 +12,7 @@ from medtransfer.files import write_csv, write_parquet
 from medtransfer.metrics import calibration
 from medtransfer.metrics.diagrams import COVERAGES
 from medtransfer.results import Study
-from medtransfer.runs import CELL, KEYS, Run, budget_fraction, run_table
+from medtransfer.runs import CELL, Run, budget_fraction, run_table
 
 CHEST = ["atelectasis", "effusion"]
 STUDY: Study = {
@@ -110,7 +110,7 @@ def tables(folder: Path, chosen: list[Run] | None = None) -> dict[str, str]:
     rng = np.random.default_rng(7)
     metrics, replicates, curves, diagrams, similarity, listed = [], [], [], [], [], []
     for run in chosen:
-        keys = {key: getattr(run, key) for key in KEYS}
+        keys = run.keys
         task = STUDY["tasks"][run.task]
         listed.append({**keys, "arms": " ".join(run.arms), "status": "present"})
         luck = 0.004 * rng.standard_normal()

@@ -43,7 +43,7 @@ def of_run(run: Run) -> dict[str, Any]:
     weights = [] if run.upstream == "none" else [sha(run.upstream, run.seed if goes_on else run.backbone)]
     inputs = {"subset": sha(run.task, run.budget, run.seed), "weights": weights}
     return {
-        **{key: getattr(run, key) for key in KEYS},
+        **run.keys,
         "recipe_version": 2,
         "task_settings": {"primary_metric": task["primary_metric"], "labels": task["labels"]},
         "hyperparameters": {"learning_rate": 0.003, "deviations": [f"steps={100 + run.seed}"]},
@@ -63,7 +63,7 @@ def of_network(upstream: str, backbone: str) -> dict[str, Any]:
 def write_provenance(runs: list[Run], path: Path) -> None:
     """Write the table of records of some runs and of all networks."""
     rows = [
-        {**{key: getattr(run, key) for key in KEYS}, "what": "run", "record": json.dumps(of_run(run))}
+        {**run.keys, "what": "run", "record": json.dumps(of_run(run))}
         | {"predictions": made(run, "predictions"), "validation": made(run, "validation"), "weights": ""}
         for run in runs
     ]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jupytext
-from jinja2 import Environment, StrictUndefined
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -18,6 +17,7 @@ from pygments.formatters import HtmlFormatter
 
 from medtransfer.errors import UserError
 from medtransfer.files import write_json, write_text
+from medtransfer.html import fill
 from medtransfer.logs import step_log
 from medtransfer.results import Study
 from medtransfer.review.notebook import GIVEN, ROOT
@@ -80,8 +80,7 @@ def execute(notebook: NotebookNode, given: dict[str, Any]) -> None:
 def render(notebook: NotebookNode, template: str, title: str) -> str:
     """The page: no script, nothing from elsewhere."""
     body, _ = HTMLExporter(template_name="basic", exclude_anchor_links=True).from_notebook_node(notebook)
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    return page.render(title=title, body=body, highlighting=HtmlFormatter().get_style_defs(".highlight"))
+    return fill(template, title=title, body=body, highlighting=HtmlFormatter().get_style_defs(".highlight"))
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Frozen:
     def _row(self, kind: str, run: Run) -> dict[str, np.ndarray]:
         """What is held of a run beside its keys, each as an array."""
         path = self.path(f"{kind}/{run.task}.parquet")
-        wanted = [(key, "==", getattr(run, key)) for key in KEYS]
+        wanted = [(key, "==", value) for key, value in run.keys.items()]
         rows = pq.read_table(path, filters=wanted).drop_columns(list(KEYS)) if path.is_file() else None
         if rows is None or len(rows) != 1:
             held = len(rows) if rows is not None else "no"
